@@ -1,0 +1,70 @@
+"""`mi`: find out how a family of trained models solves its task, and how that solution formed.
+
+Names are imported on first use, so that ``import mi`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Analyzer": "mi.domain.analyzer",
+    "ArtifactNeed": "mi.domain.analyzer",
+    "Derived": "mi.domain.analyzer",
+    "Output": "mi.domain.analyzer",
+    "ProbeNeed": "mi.domain.analyzer",
+    "Site": "mi.domain.analyzer",
+    "FamilyCode": "mi.domain.code",
+    "Training": "mi.domain.code",
+    "TrainingPass": "mi.domain.code",
+    "VariantCode": "mi.domain.code",
+    "Family": "mi.domain.family",
+    "Probe": "mi.domain.probe",
+    "ProbeKind": "mi.domain.probe",
+    "Rows": "mi.domain.probe",
+    "Option": "mi.domain.values",
+    "Field": "mi.domain.visualization",
+    "Visualization": "mi.domain.visualization",
+    "MiError": "mi.errors",
+    "ParameterError": "mi.errors",
+    "hookimpl": "mi.hookspecs",
+    "open": "mi.lab",
+}
+
+__all__ = sorted(["__version__", *_PUBLIC])
+
+if TYPE_CHECKING:
+    from mi.domain.analyzer import Analyzer as Analyzer
+    from mi.domain.analyzer import ArtifactNeed as ArtifactNeed
+    from mi.domain.analyzer import Derived as Derived
+    from mi.domain.analyzer import Output as Output
+    from mi.domain.analyzer import ProbeNeed as ProbeNeed
+    from mi.domain.analyzer import Site as Site
+    from mi.domain.code import FamilyCode as FamilyCode
+    from mi.domain.code import Training as Training
+    from mi.domain.code import TrainingPass as TrainingPass
+    from mi.domain.code import VariantCode as VariantCode
+    from mi.domain.family import Family as Family
+    from mi.domain.probe import Probe as Probe
+    from mi.domain.probe import ProbeKind as ProbeKind
+    from mi.domain.probe import Rows as Rows
+    from mi.domain.values import Option as Option
+    from mi.domain.visualization import Field as Field
+    from mi.domain.visualization import Visualization as Visualization
+    from mi.errors import MiError as MiError
+    from mi.errors import ParameterError as ParameterError
+    from mi.hookspecs import hookimpl as hookimpl
+    from mi.lab import open as open
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'mi' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,97 @@
+"""What several commands share: the workspace, tables and JSON listings. Heavy imports inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mi.domain.workspace import Workspace
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
+
+
+def open_workspace(ctx: click.Context) -> Workspace:
+    """The workspace of this call; plugins that failed are said in one loud line each."""
+    from mi.domain.workspace import Workspace
+
+    workspace = Workspace.open(ctx.find_root().obj)
+    warn_of_failures(workspace)
+    return workspace
+
+
+def warn_of_failures(workspace: Workspace) -> None:
+    """One line on standard error for each plugin failure so far."""
+    for record, failure in workspace.host.failures():
+        click.echo(
+            f"mi: plugin {record.name} ({record.source}) failed in {failure.hook}: {failure.error}; "
+            f"see `mi plugins {record.name}`",
+            err=True,
+        )
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` pairs of ``--set`` as a mapping, values as text.
+
+    Raises:
+        ParameterError: a pair without ``=``, or a name given twice.
+    """
+    from mi.errors import ParameterError
+
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"--set {pair!r}: expected NAME=VALUE")
+        if name in settings:
+            raise ParameterError(f"--set {name} is given twice")
+        settings[name] = value
+    return settings
+
+
+def print_listing(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], as_json: bool, empty: str
+) -> None:
+    """A listing: JSON (all keys) or a table (the columns named), or a sentence when there is nothing.
+
+    Args:
+        rows: one mapping an object.
+        columns: key -> heading of the columns shown in the table.
+        as_json: print JSON instead.
+        empty: the sentence for an empty table.
+    """
+    if as_json:
+        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key, heading in columns.items():
+        numeric = all(isinstance(r.get(key), int | float) or r.get(key) is None for r in rows)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        # Text, not markup: names and notes may hold brackets.
+        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
+    Console(soft_wrap=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    return str(value)

@@ -1,0 +1,209 @@
+"""What an analyzer declares: sites, needs, outputs, and the pure function that maps one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from mi.domain.values import Option
+from mi.errors import ParameterError, PlanError
+from mi.refs import Ref
+
+SCOPES = ("checkpoint", "trajectory", "family")
+MOMENTS = ("checkpoint", "reference", "all")
+
+
+@frozen
+class Site:
+    """A hook point and, optionally, one position of it.
+
+    Attributes:
+        hook: TransformerLens' name of the hook point, ``blocks.0.mlp.hook_post``.
+        position: index along the sequence (negative from the end); None keeps all positions.
+            For attention patterns and scores it is the *query* position.
+    """
+
+    hook: str
+    position: int | None = None
+
+    @property
+    def key(self) -> str:
+        """``hook`` or ``hook@position``: the site as one string."""
+        return self.hook if self.position is None else f"{self.hook}@{self.position}"
+
+    @classmethod
+    def parse(cls, text: str) -> Site:
+        """The site that a key stands for.
+
+        Raises:
+            PlanError: the position is not a whole number.
+        """
+        hook, at, position = text.partition("@")
+        try:
+            return cls(hook, int(position) if at else None)
+        except ValueError:
+            raise PlanError(f"site {text!r}: the position is {position!r}, expected a whole number") from None
+
+
+@frozen
+class Output:
+    """One named array that an analyzer returns.
+
+    Attributes:
+        dims: names of its dimensions, without ``epoch`` (which the store adds in front for scope
+            ``checkpoint``). Each is resolved when work is planned: the analyzer's own
+            ``coordinates``, the probe's axes (and ``row``), or the family's dimensions.
+        dtype: numpy name of the stored dtype.
+        units: physical or mathematical unit (``nats``, ``1``); empty when there is none.
+        description: one line for users.
+        fill: what stands for "missing"; NaN for floats, a sentinel that must be given for integers.
+    """
+
+    dims: tuple[str, ...] = field(converter=tuple)
+    dtype: str = "float32"
+    units: str = ""
+    description: str = ""
+    fill: float | int | None = None
+
+    @property
+    def fill_value(self) -> float | int:
+        """NaN for floats unless declared otherwise."""
+        if self.fill is not None:
+            return self.fill
+        if self.dtype.startswith("float"):
+            return float("nan")
+        raise ParameterError(f"an output of dtype {self.dtype} must declare its `fill` sentinel")
+
+
+@frozen
+class ArtifactNeed:
+    """Another analyzer's artifacts.
+
+    Attributes:
+        analyzer: id of the analyzer that writes them.
+        at: ``checkpoint`` (the same checkpoint), ``reference`` (the reference checkpoint) or ``all``
+            (all epochs: trajectory and family scopes only).
+    """
+
+    analyzer: str
+    at: str = "checkpoint"
+
+    def __attrs_post_init__(self) -> None:
+        if self.at not in MOMENTS:
+            raise ParameterError(f"`at` is {self.at!r}, expected one of {', '.join(MOMENTS)}")
+
+
+@frozen
+class ProbeNeed:
+    """The probe's shape that an analyzer relies on.
+
+    Attributes:
+        axes: named axes that must exist, in this order.
+        complete: the rows must be the complete grid over those axes, so that they fold into it.
+        masks: masks over rows (``train``, ``test``) that must exist.
+        labels: every row must have a label.
+    """
+
+    axes: tuple[str, ...] = field(default=(), converter=tuple)
+    complete: bool = False
+    masks: tuple[str, ...] = field(default=(), converter=tuple)
+    labels: bool = False
+
+
+@frozen(kw_only=True)
+class Derived:
+    """A quantity that several analyzers share: computed at most once a checkpoint, freed after the last.
+
+    Attributes:
+        id: ``<plugin>.<name>``.
+        version: raised whenever the function would return something else.
+        function: ``f(data) -> Any`` on a :class:`mi.engine.data.CheckpointData`.
+        sites, weights, derived, context: what the function reads, as for an analyzer.
+    """
+
+    id: str
+    version: int
+    function: Ref
+    sites: tuple[Site, ...] = field(default=(), converter=tuple)
+    weights: bool = False
+    derived: tuple[Derived, ...] = field(default=(), converter=tuple)
+    context: tuple[str, ...] = field(default=(), converter=tuple)
+
+
+@frozen(kw_only=True)
+class Analyzer:
+    """A pure function from activations (and weights, and other artifacts) to named arrays.
+
+    Attributes:
+        id: ``<plugin>.<name>``; also the group's name in the store.
+        version: raised whenever the function would return something else; enters the fingerprint.
+        title: a few words for users.
+        description: one or two sentences; formula and source where there is one.
+        function: scope ``checkpoint``: ``f(data: CheckpointData, **options) -> {output: array}``;
+            ``trajectory``: ``f(data: TrajectoryData, **options) -> {output: array}``.
+            A callable or ``"package.module:name"``.
+        outputs: name -> :class:`Output`.
+        scope: ``checkpoint``, ``trajectory`` (all epochs of one variant, no forward pass) or
+            ``family`` (over variants).
+        sites: activations to keep from the one forward pass. Logits are a site too.
+        site_options: names of options (type ``str``) whose values are further sites.
+        weights: whether the checkpoint's weights are read.
+        losses: whether the loss history is read (trajectory scope).
+        probe: the probe's shape that is relied on.
+        artifacts: other analyzers' artifacts.
+        derived: shared quantities.
+        context: names of the family's precomputed values that are read.
+        options: name -> :class:`mi.domain.values.Option`.
+        coordinates: ``f(subject: mi.engine.data.Subject, **options) -> {dim: coordinates}`` for dims that
+            neither the probe nor the family knows.
+    """
+
+    id: str
+    version: int
+    title: str
+    function: Ref
+    outputs: Mapping[str, Output]
+    description: str = ""
+    scope: str = "checkpoint"
+    sites: tuple[Site, ...] = field(default=(), converter=tuple)
+    site_options: tuple[str, ...] = field(default=(), converter=tuple)
+    weights: bool = False
+    losses: bool = False
+    probe: ProbeNeed = ProbeNeed()
+    artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=tuple)
+    derived: tuple[Derived, ...] = field(default=(), converter=tuple)
+    context: tuple[str, ...] = field(default=(), converter=tuple)
+    options: Mapping[str, Option] = field(factory=dict)
+    coordinates: Ref | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ParameterError(
+                f"analyzer {self.id}: scope is {self.scope!r}, expected one of {', '.join(SCOPES)}"
+            )
+        if self.scope == "checkpoint" and any(n.at == "all" for n in self.artifacts):
+            raise ParameterError(f"analyzer {self.id}: artifacts at 'all' epochs need scope 'trajectory'")
+        if not self.outputs:
+            raise ParameterError(f"analyzer {self.id}: no outputs are declared")
+
+    def all_sites(self, options: Mapping[str, Any]) -> tuple[Site, ...]:
+        """The declared sites, those that options name, and those of derived quantities."""
+        sites = list(self.sites) + [Site.parse(options[name]) for name in self.site_options]
+        for quantity in self.all_derived():
+            sites += quantity.sites
+        return tuple(dict.fromkeys(sites))
+
+    def all_derived(self) -> tuple[Derived, ...]:
+        """Derived quantities with those that they read, each once, prerequisites first."""
+        found: dict[str, Derived] = {}
+
+        def visit(quantity: Derived) -> None:
+            for inner in quantity.derived:
+                visit(inner)
+            found.setdefault(quantity.id, quantity)
+
+        for quantity in self.derived:
+            visit(quantity)
+        return tuple(found.values())

@@ -1,0 +1,1 @@
+"""Plan, capture, analyze, write: one forward pass a checkpoint."""

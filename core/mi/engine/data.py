@@ -1,0 +1,139 @@
+"""What analyzers receive: plain data of one checkpoint, or of one whole trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from mi.domain.analyzer import Site
+from mi.errors import PlanError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    import xarray as xr
+
+    from mi.domain.probe import Probe
+
+
+@frozen(eq=False)
+class Subject:
+    """What is known of a variant before any checkpoint is loaded.
+
+    Attributes:
+        parameters: the variant's domain parameters.
+        dimensions: the family's named dimensions -> coordinates.
+        context: the family's precomputed values.
+        probe: the probe.
+        epochs: epochs of the checkpoints that will have artifacts, sorted.
+    """
+
+    parameters: Mapping[str, Any]
+    dimensions: Mapping[str, Sequence[Any]]
+    context: Mapping[str, Any]
+    probe: Probe
+    epochs: tuple[int, ...]
+
+
+@define(eq=False)
+class CheckpointData:
+    """Everything a checkpoint-scope analyzer declared that it needs; tensors lie on ``device``.
+
+    Attributes:
+        subject: parameters, dimensions, context, probe.
+        epoch, index: the checkpoint's.
+        device: where tensors lie.
+        activations: site key -> tensor, rows first; (rows, …) with the position axis gone where the site
+            names a position.
+        weights: name -> tensor, as the checkpoint stores them; empty unless declared.
+        artifacts: analyzer id -> {output: tensor} of this same checkpoint.
+        reference: analyzer id -> {output: tensor} of the reference checkpoint.
+    """
+
+    subject: Subject
+    epoch: int
+    index: int
+    device: str
+    activations: Mapping[str, torch.Tensor]
+    weights: Mapping[str, torch.Tensor]
+    artifacts: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
+    reference: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
+    derive: Callable[[str], Any] | None = None
+
+    @property
+    def probe(self) -> Probe:
+        """The probe that was fed."""
+        return self.subject.probe
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The variant's domain parameters."""
+        return self.subject.parameters
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """The family's precomputed values."""
+        return self.subject.context
+
+    def site(self, hook: str, position: int | None = None) -> torch.Tensor:
+        """The activation at a site, rows first.
+
+        Raises:
+            PlanError: the analyzer did not declare it.
+        """
+        key = Site(hook, position).key
+        if key not in self.activations:
+            raise PlanError(f"site {key} is read but not declared; declared: {sorted(self.activations)}")
+        return self.activations[key]
+
+    def grid(self, hook: str, position: int | None = None) -> torch.Tensor:
+        """The activation at a site, rows folded into the probe's named axes: (*shape, …)."""
+        return self.probe.fold(self.site(hook, position))  # type: ignore[no-any-return]
+
+    def derived(self, id: str) -> Any:
+        """A shared quantity, computed at most once a checkpoint."""
+        if self.derive is None:
+            raise PlanError(f"derived quantity {id} is read but not declared")
+        return self.derive(id)
+
+    def mask(self, name: str) -> torch.Tensor:
+        """A mask over rows as a bool tensor on ``device``, (rows,)."""
+        return self._tensor(self.probe.masks[name])
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Labels as an int64 tensor on ``device``, (rows,)."""
+        return self._tensor(self.probe.labels)
+
+    def _tensor(self, array: np.ndarray | None) -> torch.Tensor:
+        import torch
+
+        if array is None:
+            raise PlanError("the probe has no labels")
+        return torch.as_tensor(array, device=self.device)
+
+
+@define(eq=False)
+class TrajectoryData:
+    """Everything a trajectory-scope analyzer declared that it needs.
+
+    Attributes:
+        subject: parameters, dimensions, context, probe.
+        artifacts: analyzer id -> Dataset over all committed epochs (sorted, leading dimension ``epoch``).
+        reference: analyzer id -> {output: numpy array} of the reference checkpoint.
+        losses: Dataset with one variable a metric over every epoch of training; None unless declared.
+        checkpoints: iterator factory over (epoch, weights on the CPU, memory-mapped).
+    """
+
+    subject: Subject
+    artifacts: Mapping[str, xr.Dataset]
+    reference: Mapping[str, Mapping[str, np.ndarray]] = field(factory=dict)
+    losses: xr.Dataset | None = None
+    checkpoints: Callable[[], Iterator[tuple[int, Mapping[str, torch.Tensor]]]] | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The variant's domain parameters."""
+        return self.subject.parameters

@@ -1,0 +1,1 @@
+"""The Bokeh application behind `mi serve`."""

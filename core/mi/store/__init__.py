@@ -1,0 +1,1 @@
+"""Artifacts (zarr), checkpoints (safetensors), commits and fingerprints."""

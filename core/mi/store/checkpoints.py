@@ -1,0 +1,97 @@
+"""Weights on disk: one safetensors file a checkpoint, written atomically, never pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mi.domain.checkpoint import Checkpoint
+from mi.domain.jsonfile import write_atomic
+from mi.errors import CheckpointError
+from mi.store.layout import VariantPaths
+
+if TYPE_CHECKING:
+    import torch
+
+_NAME = re.compile(r"e(\d{8,})\.safetensors")
+
+
+def list_checkpoints(paths: VariantPaths) -> tuple[Checkpoint, ...]:
+    """The variant's checkpoints, sorted by epoch; files of other names do not count."""
+    return tuple(
+        Checkpoint(epoch, index, path)
+        for index, (epoch, path) in enumerate(sorted(_epochs(paths.checkpoints).items()))
+    )
+
+
+def list_states(paths: VariantPaths) -> dict[int, Path]:
+    """Training states by epoch, sorted."""
+    return dict(sorted(_epochs(paths.states).items()))
+
+
+def _epochs(folder: Path) -> dict[int, Path]:
+    if not folder.is_dir():
+        return {}
+    found = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match.group(1)): path for match, path in found if match}
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors so that a reader sees all of them or none; flushed to the disk.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    from safetensors.torch import save
+
+    # Contiguous copies on the CPU: safetensors refuses views that share storage.
+    plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    write_atomic(path, save(plain, dict(metadata)))
+
+
+def load_tensors(path: Path, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device=device)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged or no safetensors file ({error})") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The strings stored beside the tensors.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged or no safetensors file ({error})") from None
+
+
+def digest(path: Path) -> str:
+    """Hash of a checkpoint's bytes (32 hex digits): what "the same checkpoint" means.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None

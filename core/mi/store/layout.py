@@ -1,0 +1,67 @@
+"""Where everything of a variant lies. One place knows the paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+
+@frozen
+class VariantPaths:
+    """Paths inside ``results/<family>/<variant>/``."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Family and parameters (JSON)."""
+        return self.root / "config.json"
+
+    @property
+    def metadata(self) -> Path:
+        """What training has reached, and with which versions (JSON)."""
+        return self.root / "metadata.json"
+
+    @property
+    def losses(self) -> Path:
+        """Metrics of every epoch (zarr)."""
+        return self.root / "losses.zarr"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights, one safetensors file a checkpoint."""
+        return self.root / "checkpoints"
+
+    @property
+    def states(self) -> Path:
+        """Optimizer and RNG state, one safetensors file a checkpoint."""
+        return self.root / "states"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts (zarr, ``<probe>/<analyzer>/<array>``)."""
+        return self.root / "artifacts.zarr"
+
+    @property
+    def commits(self) -> Path:
+        """Commit records, ``<probe>/<analyzer>/<block>.json``."""
+        return self.root / "commits"
+
+    @property
+    def log(self) -> Path:
+        """What was done when (JSON lines)."""
+        return self.root / "log.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes."""
+        return self.root / ".lock"
+
+    def checkpoint(self, epoch: int) -> Path:
+        """The weights' file of an epoch; fixed width, so that names sort by epoch."""
+        return self.checkpoints / f"e{epoch:08d}.safetensors"
+
+    def state(self, epoch: int) -> Path:
+        """The training state's file of an epoch."""
+        return self.states / f"e{epoch:08d}.safetensors"

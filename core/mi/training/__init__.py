@@ -1,0 +1,1 @@
+"""What every family's training shares: loop, resume, loss history."""

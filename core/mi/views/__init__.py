@@ -1,0 +1,1 @@
+"""Frames, figures, panels and the cursor."""
