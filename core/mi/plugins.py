@@ -12,6 +12,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
@@ -159,7 +160,7 @@ class Host:
             manager = self._managers.get(record.name)
             if manager is None or hook not in record.hooks:
                 continue
-            items = self._guarded(record, hook, lambda m=manager: _listed(getattr(m.hook, hook)(**arguments)))
+            items = self._guarded(record, hook, partial(_call, manager, hook, arguments))
             for item in items or ():
                 problem = _problem(item, record, kind, expected, merged)
                 if problem is None:
@@ -179,6 +180,10 @@ class Host:
                 raise
             record.fail(hook, error)
             return None
+
+
+def _call(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any]) -> list[Any]:
+    return _listed(getattr(manager.hook, hook)(**arguments))
 
 
 def _listed(answers: list[Any]) -> list[Any]:

@@ -39,7 +39,7 @@ class Report:
     name: str
     title: str = ""
     probe: str = ""
-    panels: tuple[Panel, ...] = field(default=(), converter=tuple)
+    panels: tuple[Panel, ...] = ()
     notes: str = ""
 
 

@@ -189,7 +189,8 @@ class Workspace:
             options=top.take("options", dict, "an object", {}),
             notes=top.take("notes", str, "a string", ""),
         )
-        return top.guard("options", lambda: self.check_probe(family, spec))
+        checked: ProbeSpec = top.guard("options", lambda: self.check_probe(family, spec))
+        return checked
 
     def check_probe(self, family: Family, spec: ProbeSpec) -> ProbeSpec:
         """``spec`` with every option checked and filled in.

@@ -62,7 +62,8 @@ def load_tensors(path: Path, device: str = "cpu") -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path, device=device)
+        tensors: dict[str, torch.Tensor] = load_file(path, device=device)
+        return tensors
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except (SafetensorError, OSError, ValueError) as error:
