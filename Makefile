@@ -1,0 +1,65 @@
+# `make demo` sets everything up, trains, analyzes and serves; `make test` proves it. See README.md.
+.PHONY: demo test lint types unit soak bench clean help
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MI := $(BIN)/mi
+# demo: SERVE=0 ends instead of serving; without a terminal on standard input it ends too.
+SERVE ?= $(shell [ -t 0 ] && echo 1 || echo 0)
+PORT ?= 5006
+DEMO_FAMILY := modular_addition_1layer
+DEMO_SET := --set prime=59 --set train_fraction=0.5
+DEMO_TRAIN := --epochs 3000 --checkpoints 0:3000:50 --resume
+DEMO_VARIANTS := p59_seed999_frac0.5 p59_seed485_frac0.5
+DEMO_REPORT := results/$(DEMO_FAMILY)/report.html
+
+help:
+	@echo "make demo    set up, train two variants through grokking, analyze, serve (SERVE=0: end instead)"
+	@echo "make test    set up, then lint, types and all tests, those in a real Chromium included"
+	@echo "make soak    long kill, soak and scale tests; writes benchmarks/soak.md"
+	@echo "make bench   the benchmarks behind the README's figures"
+
+$(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mi needs Python 3.11 or newer; name one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
+		--editable . --editable plugins/fourier_library --editable plugins/modular_arithmetic
+	touch $@
+
+demo: $(VENV)/.installed
+	$(MI) train $(DEMO_FAMILY) $(DEMO_SET) --set seed=999 $(DEMO_TRAIN)
+	$(MI) train $(DEMO_FAMILY) $(DEMO_SET) --set seed=485 $(DEMO_TRAIN)
+	$(MI) analyze $(DEMO_VARIANTS)
+	$(MI) report build default $(word 1,$(DEMO_VARIANTS)) --to $(DEMO_REPORT)
+ifeq ($(SERVE),1)
+	$(MI) serve --port $(PORT)
+else
+	@echo "Look: $(MI) serve, or open $(DEMO_REPORT)"
+endif
+
+test: lint types unit
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	@MI_CHROMIUM=$$($(BIN)/python tests/chromium.py) && export MI_CHROMIUM && $(BIN)/pytest
+
+soak: $(VENV)/.installed
+	$(BIN)/python benchmarks/soak.py
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/app.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

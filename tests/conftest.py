@@ -1,0 +1,38 @@
+"""Fixtures that several areas share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from chromium import find, launch_arguments
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real headless Chromium for the session."""
+    from playwright.sync_api import sync_playwright
+
+    path = find()
+    assert path is not None, "no Chromium: run `python tests/chromium.py` or name one in MI_CHROMIUM"
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=launch_arguments())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page whose console errors and uncaught exceptions fail the test at its end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: problems.append(str(e)))
+    yield page
+    context.close()
+    assert problems == []
