@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mi.domain.family import Family
 from mi.errors import MiError, PluginError
 from mi.plugins import Host, load_host
@@ -132,7 +133,7 @@ def test_a_hostile_plugin_loses_only_its_own_contribution(
 def test_strict_raises_at_the_first_failure(case: str, install: Install, family: Family) -> None:
     source, _, sentence = HOSTILE[case]
     install("bad", source)
-    with pytest.raises(BaseException) as caught:  # noqa: PT011 - each case raises its own kind
+    with pytest.raises(BaseException) as caught:
         load(MI_STRICT_PLUGINS="1").analyzers(family)
     assert sentence.split(": ")[-1] in f"{type(caught.value).__name__}: {caught.value}"
 
@@ -185,7 +186,9 @@ def test_a_hook_is_asked_once_however_often_its_answer_is_read(install: Install,
 
 def test_code_of_a_broken_plugin_is_named(install: Install, family: Family) -> None:
     install("good", "raise ImportError('libmissing')")
-    with pytest.raises(MiError, match="unknown code of family f 'good.code'.*plugin good failed.*libmissing"):
+    with pytest.raises(
+        MiError, match=r"unknown code of family f 'good.code'.*plugin good failed.*libmissing"
+    ):
         load().variant_code(family, {})
 
 
