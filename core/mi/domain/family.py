@@ -132,7 +132,7 @@ def parse_family(data: Mapping[str, Any], file: object, *, folder: Path | None =
     if folder is not None and name != folder.name:
         raise FormatError(file, "name", name, f"the folder's name, {folder.name!r}")
     parameters = _parameters(top.inner("parameters"))
-    pattern = top.take("variant", str, "a pattern such as 'p{prime}_seed{seed}'")
+    pattern = top.take("variant", str, "a pattern such as 'n{size}_seed{seed}'")
     _check_pattern(top, pattern, parameters)
     probes = top.inner("probes", default={})
     probes.only("kinds", "default")

@@ -78,7 +78,7 @@ class Fields:
         self.data, self.file, self.prefix = data, file, prefix
 
     def path(self, name: str) -> str:
-        """The field's full path: ``parameters.prime.type``."""
+        """The field's full path: ``parameters.size.type``."""
         return f"{self.prefix}{name}"
 
     def take(self, name: str, kind: type | tuple[type, ...], expected: str, default: Any = ...) -> Any:

@@ -1,0 +1,72 @@
+"""What the core itself offers every family, through the same hooks as any plugin: its entry is `core`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mi.domain.family import Family
+from mi.domain.probe import ProbeKind
+from mi.domain.values import Option
+from mi.hookspecs import hookimpl
+
+_WHERE = Option(
+    type="strings",
+    default=[],
+    description="conditions that must all hold, such as 'a < 20' or 'split == \"test\"'",
+)
+
+
+@hookimpl
+def provide_probe(family: Family) -> Iterable[ProbeKind]:
+    """Probe kinds for every family; a family.json names those that it allows."""
+    return (
+        ProbeKind(
+            id="core.full_grid",
+            title="Full grid",
+            build="mi.builtin.probes:full_grid",
+            description="every row of the family's grid",
+        ),
+        ProbeKind(
+            id="core.filter",
+            title="Filter",
+            build="mi.builtin.probes:filtered",
+            options={"where": _WHERE},
+            description="the rows of the grid for which every condition holds",
+        ),
+        ProbeKind(
+            id="core.sample",
+            title="Sample",
+            build="mi.builtin.probes:sample",
+            options={
+                "rows": Option(type="int", default=256, minimum=1, description="how many rows"),
+                "seed": Option(type="int", default=0, minimum=0, description="seed of the choice"),
+                "where": _WHERE,
+            },
+            description="rows drawn at random without repetition, in the grid's order",
+        ),
+        ProbeKind(
+            id="core.rows",
+            title="Rows of a file",
+            build="mi.builtin.probes:rows_of_file",
+            options={
+                "file": Option(
+                    type="str",
+                    default="",
+                    description="a CSV file beside the probe's, one column an axis; others are ignored",
+                )
+            },
+            description="the rows that a CSV file lists, in its order",
+        ),
+        ProbeKind(
+            id="core.prompts",
+            title="Prompts",
+            build="mi.builtin.probes:prompts",
+            options={
+                "prompts": Option(type="strings", default=[], description="the prompts"),
+                "file": Option(
+                    type="str", default="", description="instead: a text file beside the probe's, one a line"
+                ),
+            },
+            description="texts, for families with a tokenizer",
+        ),
+    )
