@@ -1,0 +1,1 @@
+"""Models that learn arithmetic over Z_p: families, training, analyzers and visualizations for `mi`."""

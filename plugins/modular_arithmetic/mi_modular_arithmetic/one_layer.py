@@ -1,0 +1,81 @@
+"""The one-layer transformer as a pure function of its weights.
+
+Tokens are (a, b, '=') with '=' = p. Nothing is normalized and only the last position is answered, so
+
+- the query is one vector a head, q_h = (W_E['='] + W_pos[2]) W_Q^h;
+- scores and values depend on one token each: p of them at positions 0 and 1, one at position 2;
+- heads mix values linearly, so W_O may be applied before or after.
+
+Everything that depends on a token alone is computed once a token and gathered by pair; the MLP runs on one
+position. Same logits as the full model's at the last position, at about a quarter of the work.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+
+
+def shapes(parameters: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights, in the order in which they are initialized and stored."""
+    p, d, h = parameters["prime"], parameters["d_model"], parameters["n_heads"]
+    k, m = parameters["d_head"], parameters["d_mlp"]
+    return {
+        "W_E": (p + 1, d),
+        "W_pos": (3, d),
+        "W_Q": (h, d, k),
+        "W_K": (h, d, k),
+        "W_V": (h, d, k),
+        "W_O": (h, k, d),
+        "W_in": (d, m),
+        "W_out": (m, d),
+        "W_U": (d, p),
+    }
+
+
+def initialize(parameters: Mapping[str, float], device: str) -> dict[str, torch.Tensor]:
+    """Weights drawn from N(0, (init_scale / sqrt(d_model))²), the same on every device."""
+    generator = torch.Generator().manual_seed(int(parameters["seed"]))
+    scale = parameters["init_scale"] / math.sqrt(parameters["d_model"])
+    return {
+        name: (scale * torch.randn(shape, generator=generator)).to(device)
+        for name, shape in shapes(parameters).items()  # type: ignore[arg-type]
+    }
+
+
+def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Logits at '=' of the inputs (a, b, '=').
+
+    Args:
+        weights: as in :func:`shapes`.
+        a, b: int64, (rows,).
+
+    Returns:
+        (rows, p)
+    """
+    W_E, W_pos, W_K, W_V, W_O = (weights[n] for n in ("W_E", "W_pos", "W_K", "W_V", "W_O"))
+    heads, _, d_head = W_K.shape
+    numbers, equals = W_E[:-1], W_E[-1] + W_pos[2]  # (p, d), (d,)
+    # (h, d): what a residual vector is multiplied with to give its score with '=' as query
+    key = torch.einsum("hdk,d,hek->he", weights["W_Q"], equals, W_K) / math.sqrt(d_head)
+    values = W_V.transpose(0, 1).flatten(1)  # (d, h*k)
+    first, second = numbers + W_pos[0], numbers + W_pos[1]  # (p, d)
+    scores = torch.stack(
+        [
+            F.embedding(a, first @ key.T),
+            F.embedding(b, second @ key.T),
+            (equals @ key.T).expand(len(a), heads),
+        ]
+    )  # (3, rows, h)
+    pattern = scores.softmax(dim=0).unsqueeze(-1)  # (3, rows, h, 1)
+    z = (
+        pattern[0] * F.embedding(a, first @ values).view(-1, heads, d_head)
+        + pattern[1] * F.embedding(b, second @ values).view(-1, heads, d_head)
+        + pattern[2] * (equals @ values).view(heads, d_head)
+    ).flatten(1)  # (rows, h*k)
+    mid = torch.addmm(equals, z, W_O.flatten(0, 1))  # (rows, d): the residual stream after attention
+    post = torch.relu(mid @ weights["W_in"])  # (rows, d_mlp)
+    return torch.addmm(mid, post, weights["W_out"]) @ weights["W_U"]
