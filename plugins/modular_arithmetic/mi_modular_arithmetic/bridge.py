@@ -51,7 +51,7 @@ def check_weights(weights: Mapping[str, torch.Tensor], expected: Mapping[str, tu
 def bridge_state(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The native model's state dict: linear layers hold (out, in), heads are stacked in rows.
 
-    Biases are zero; ``unembed.bias`` is a buffer, not a parameter, yet added to the logits, so it is given too.
+    Biases are zero; ``unembed.bias`` is a buffer, not a parameter, yet added to logits: it is given too.
     """
     block = "blocks.0."
     state = {"embed.weight": weights["W_E"], "pos_embed.weight": weights["W_pos"]}

@@ -33,8 +33,8 @@ class OneLayerTransformer(VariantCode):
             raise ParameterError(f"prime is {p}, expected a prime of at least 3; the nearest: {near}")
         if not 0 < train_size(p, fraction) < p * p:
             raise ParameterError(
-                f"train_fraction is {fraction:g}, which trains on {train_size(p, fraction)} of {p * p} pairs; "
-                "expected at least one training and one test pair"
+                f"train_fraction is {fraction:g}, which trains on {train_size(p, fraction)} of {p * p} "
+                "pairs; expected at least one training and one test pair"
             )
 
     def axes(self) -> Mapping[str, np.ndarray]:
