@@ -15,14 +15,19 @@ class MiError(Exception):
 
 
 class FormatError(MiError):
-    """A declaration (family.json, a probe, a report, a config) that does not hold what it must."""
+    """A declaration (family.json, a probe, a report, a config) that does not hold what it must.
 
-    def __init__(self, file: object, field: str, value: Any, expected: str) -> None:
-        self.file, self.field, self.value, self.expected = str(file), field, value, expected
-        super().__init__(f"{file}: {field} is {value!r}, expected {expected}")
+    ``because`` is a refusal in words of its own, said instead of the value and what was expected.
+    """
+
+    def __init__(self, file: object, field: str, value: Any, expected: str = "", because: str = "") -> None:
+        self.file, self.field, self.value = str(file), field, value
+        self.expected, self.because = expected, because
+        said = f": {because}" if because else f" is {value!r}, expected {expected}"
+        super().__init__(f"{file}: {field}{said}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.file, self.field, self.value, self.expected)
+        return type(self), (self.file, self.field, self.value, self.expected, self.because)
 
 
 class ParameterError(MiError):

@@ -24,15 +24,38 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise FormatError(path, "file", f"{path.stat().st_size} bytes", "at most 4 MiB")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes(), path)
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(path, "file", _shown(error), "valid JSON in UTF-8") from None
+
+
+def parse_json(content: bytes, file: object) -> dict[str, Any]:
+    """The object in the content of a JSON file; errors name ``file``.
+
+    Raises:
+        FormatError: not JSON (NaN and a key given twice are not), or not an object.
+    """
+    try:
+        data = json.loads(content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(file, "file", _shown(error), "valid JSON in UTF-8") from None
     if not isinstance(data, dict):
-        raise FormatError(path, "file", type(data).__name__, "a JSON object")
+        raise FormatError(file, "file", type(data).__name__, "a JSON object")
+    return data
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are each given once; Python would silently keep the last."""
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} is given twice")
     return data
 
 
@@ -137,4 +160,5 @@ class Fields:
         except FormatError:
             raise
         except MiError as error:
-            raise FormatError(self.file, self.path(name), self.data.get(name), str(error)) from None
+            value = self.data.get(name)
+            raise FormatError(self.file, self.path(name), value, because=str(error)) from None

@@ -64,7 +64,8 @@ class Workspace:
 
     def family_names(self) -> list[str]:
         """Names of the declared families, sorted; a folder counts when it holds a family.json."""
-        return sorted(p.parent.name for p in (self.root / FAMILIES).glob("*/family.json"))
+        folders = [p.parent.name for p in (self.root / FAMILIES).glob("*/family.json")]
+        return sorted(name for name in folders if not name.startswith("."))
 
     def family(self, name: str) -> Family:
         """A declared family.
@@ -120,6 +121,7 @@ class Workspace:
         if ref is not None:
             matches = [v for v in pool if v.name == ref]
             if not matches:
+                self._raise_unreadable(ref, family)
                 raise unknown("variant", ref, [v.name for v in pool])
         else:
             for name in parameters:  # a misspelt parameter is an error, not "no match"
@@ -137,6 +139,13 @@ class Workspace:
         if matches:
             raise UnknownNameError(f"{len(matches)} variants match {said}: {listed}; name one")
         raise UnknownNameError(f"no variant matches {said}; known: {listed or 'none yet (see `mi train`)'}")
+
+    def _raise_unreadable(self, name: str, family: str | None) -> None:
+        """Say what is wrong with a variant that is there and cannot be read."""
+        for declared in [family] if family is not None else self.family_names():
+            parent = self.root / RESULTS / declared
+            if parent.is_dir() and name in {path.name for path in parent.iterdir()}:
+                self._stored(self.family(declared), parent / name)
 
     def declare(self, family: Family, given: Mapping[str, Any]) -> Variant:
         """The variant of ``family`` with these parameters, whether or not it exists on disk.
