@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +45,25 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
 
     settings: dict[str, str] = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ParameterError(f"--set {pair!r}: expected NAME=VALUE")
+        name, value = split_setting(pair)
         if name in settings:
             raise ParameterError(f"--set {name} is given twice")
         settings[name] = value
     return settings
+
+
+def split_setting(pair: str) -> tuple[str, str]:
+    """Name and text of one ``NAME=VALUE``.
+
+    Raises:
+        ParameterError: it has no ``=`` or no name.
+    """
+    from mi.errors import ParameterError
+
+    name, equals, value = pair.partition("=")
+    if not equals or not name.strip():
+        raise ParameterError(f"--set {pair!r}: expected NAME=VALUE")
+    return name.strip(), value
 
 
 def print_listing(
@@ -64,7 +78,7 @@ def print_listing(
         empty: the sentence for an empty table.
     """
     if as_json:
-        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_jsonable(row) for row in rows], indent=2, ensure_ascii=False))
         return
     if not rows:
         click.echo(empty)
@@ -79,11 +93,13 @@ def print_listing(
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         # Text, not markup: names and notes may hold brackets.
-        table.add_row(*(Text(_cell(row.get(key))) for key in columns))
-    Console(soft_wrap=False).print(table)
+        table.add_row(*(Text(cell(row.get(key))) for key in columns))
+    # A pipe has no width: wrapped names could not be searched for.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as text for people."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -91,7 +107,16 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
+        return ", ".join(f"{k}={cell(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value))
+        return ", ".join(map(cell, value))
     return str(value)
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain JSON: NaN and infinity, which JSON does not know, as null."""
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
