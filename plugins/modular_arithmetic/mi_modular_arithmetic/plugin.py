@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mi.domain.analyzer import Analyzer
 from mi.domain.code import FamilyCode
+from mi.domain.family import Family
 from mi.hookspecs import hookimpl
+from mi_modular_arithmetic.analyzers import ANALYZERS
 
 
 @hookimpl
@@ -17,3 +20,13 @@ def register_family() -> list[FamilyCode]:
             families=("mi_modular_arithmetic:families/modular_addition_1layer",),
         )
     ]
+
+
+@hookimpl
+def analyze(family: Family) -> list[Analyzer]:
+    """Analyses of networks that add modulo p, for the families whose code is ours."""
+    return list(ANALYZERS) if _is_ours(family) else []
+
+
+def _is_ours(family: Family) -> bool:
+    return family.code.startswith("modular_arithmetic.")

@@ -1,0 +1,49 @@
+"""What this distribution contributes to `mi`: the spectrum of a weight matrix over a cyclic axis.
+
+Light, so that listing plugins costs no second. It knows no task: a family.json names the weight and
+the axis.
+"""
+
+from __future__ import annotations
+
+from mi.domain.analyzer import Analyzer, Output
+from mi.domain.family import Family
+from mi.domain.values import Option
+from mi.hookspecs import hookimpl
+
+WEIGHT_SPECTRUM = Analyzer(
+    id="fourier_library.weight_spectrum",
+    version=1,
+    title="Frequencies of a weight matrix",
+    description="Energy of a weight matrix in each frequency of a cyclic axis.",
+    function="mi_fourier_library.weight_spectrum:weight_spectrum",
+    weights=True,
+    coordinates="mi_fourier_library.weight_spectrum:coordinates",
+    options={
+        "weight": Option(type="str", default="W_E", description="name of the weight"),
+        "along": Option(type="int", default=0, description="the weight's dimension that is cyclic"),
+        "axis": Option(
+            type="str",
+            default="",
+            description="the probe's axis or the family's dimension whose length is the period; "
+            "the probe's first axis when empty",
+        ),
+    },
+    outputs={
+        "energy": Output(
+            ("freq",), description="|cos_k·W|² + |sin_k·W|², summed over the other dimension"
+        ),
+        "share": Output(
+            ("freq",), units="1", description="energy of frequency k over that of all frequencies"
+        ),
+        "gini": Output(
+            (), units="1", description="Gini coefficient of the energies: 0 when all are equal"
+        ),
+    },
+)
+
+
+@hookimpl
+def analyze(family: Family) -> list[Analyzer]:
+    """Offered to every family."""
+    return [WEIGHT_SPECTRUM]

@@ -1,0 +1,29 @@
+"""What can be measured in a network that adds modulo p. Light: functions are named, not imported."""
+
+from __future__ import annotations
+
+from mi_modular_arithmetic.analyzers.declare_answers import (
+    ACCURACY_GRID,
+    GRADUATION,
+    LOGIT_SPECTRUM,
+    PROGRESS_MEASURES,
+)
+from mi_modular_arithmetic.analyzers.declare_circuit import (
+    ATTENTION_PATTERN,
+    ATTENTION_SCORES,
+    EFFECTIVE_DIMENSION,
+    NEURON_FREQUENCIES,
+    NEURON_TIMELINE,
+)
+
+ANALYZERS = (
+    LOGIT_SPECTRUM,
+    PROGRESS_MEASURES,
+    ACCURACY_GRID,
+    GRADUATION,
+    NEURON_FREQUENCIES,
+    NEURON_TIMELINE,
+    ATTENTION_SCORES,
+    ATTENTION_PATTERN,
+    EFFECTIVE_DIMENSION,
+)

@@ -1,0 +1,77 @@
+"""How well each pair (a, b) is answered: at one checkpoint, and over training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from mi.engine.data import CheckpointData, TrajectoryData
+
+
+def accuracy_grid(data: CheckpointData) -> dict[str, torch.Tensor]:
+    """Margin, probability of the right answer and whether it is given, over (a, b); accuracy by residue.
+
+    ``correct`` int8 (p, p): 1 where the right logit is the largest; a tie counts as wrong.
+    ``margin`` (p, p): right logit minus the largest other one, in the logits' unit.
+    ``p_correct`` (p, p): softmax of the logits at the right answer.
+    ``residue_accuracy``, ``residue_accuracy_test`` (p,): by right answer; NaN where no pair is.
+    """
+    logits = data.derived("modular_arithmetic.centred_logits")  # (rows, p)
+    labels = data.labels
+    right = logits.gather(1, labels[:, None])[:, 0]
+    best, second = logits.topk(2, dim=1).values.unbind(dim=1)
+    # The largest other is the second where the right one leads, also in a tie, where the two agree.
+    margin = right - torch.where(right == best, second, best)
+    correct = margin > 0
+    test = data.mask("test")
+    n = logits.shape[-1]
+    return {
+        "correct": data.probe.fold(correct.to(torch.int8)),
+        "margin": data.probe.fold(margin),
+        "p_correct": data.probe.fold((right - logits.logsumexp(dim=1)).exp()),
+        "residue_accuracy": _share(correct, labels, n),
+        "residue_accuracy_test": _share(correct[test], labels[test], n),
+    }
+
+
+def _share(correct: torch.Tensor, labels: torch.Tensor, n: int) -> torch.Tensor:
+    """Share of correct rows by class, (n,)."""
+    right = torch.zeros(n, device=labels.device).index_add_(0, labels, correct.float())
+    count = torch.zeros(n, device=labels.device).index_add_(
+        0, labels, torch.ones_like(correct, dtype=torch.float32)
+    )
+    return right / count  # 0 / 0 is NaN: a class without rows has no accuracy
+
+
+def graduation(data: TrajectoryData, *, run: int) -> dict[str, np.ndarray]:
+    """When each pair was learned for good, and how often it was lost again.
+
+    ``graduation`` int32 (p, p): epoch of the first of ``run`` consecutive correct checkpoints, -1 for never.
+    ``regressions`` int16 (p, p): how often a graduated pair then turned from correct to wrong.
+    ``graduated_train``, ``graduated_test`` (epochs,): share of pairs that have graduated by each checkpoint.
+    """
+    artifacts = data.artifacts["modular_arithmetic.accuracy_grid"]
+    correct = artifacts["correct"].values == 1  # (epochs, p, p)
+    epochs = artifacts["epoch"].values
+    first = first_of_run(correct, run)  # (p, p)
+    index = np.arange(len(epochs))[:, None, None]
+    lost = correct[:-1] & ~correct[1:] & (index[:-1] >= first) & (first >= 0)
+    graduated = (index >= first) & (first >= 0)
+    masks = {name: data.subject.probe.fold(data.subject.probe.masks[name]) for name in ("train", "test")}
+    return {
+        "graduation": np.where(first >= 0, epochs[first], -1),
+        "regressions": lost.sum(axis=0),
+        "graduated_train": graduated[:, masks["train"]].mean(axis=1),
+        "graduated_test": graduated[:, masks["test"]].mean(axis=1),
+    }
+
+
+def first_of_run(flags: np.ndarray, run: int) -> np.ndarray:
+    """Index along axis 0 of the first of ``run`` consecutive true flags, -1 where there is none."""
+    if len(flags) < run:
+        return np.full(flags.shape[1:], -1)
+    windows = np.lib.stride_tricks.sliding_window_view(flags, run, axis=0).all(axis=-1)
+    return np.where(windows.any(axis=0), windows.argmax(axis=0), -1)

@@ -1,0 +1,65 @@
+"""Attention as the circuit uses it: from '=' alone, whose query is one vector a head."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions
+
+if TYPE_CHECKING:
+    from mi.engine.data import CheckpointData, Subject
+
+
+def attention_scores(data: CheckpointData) -> dict[str, torch.Tensor]:
+    """Scores from '=' to each number at each operand's position, their spectra, and what a head then writes.
+
+    With q_h = (W_E['='] + W_pos[2]) W_Q^h: ``score`` (heads, 2, p) is (W_E[n] + W_pos[j]) W_K^h q_h /
+    sqrt(d_head) and ``score_equals`` (heads,) the same for '=' itself. Their softmax, score[h, 0, a],
+    score[h, 1, b], score_equals[h], *is* the attention row of '='. ``share`` and ``phase`` (heads, 2, p//2):
+    of the scores over n; phases in radians. ``ov_share`` (heads, p//2): energy share over n of W_E W_V W_O
+    W_in, what attending to n does to the neurons.
+
+    Number tokens as queries are left out on purpose: the circuit reads nothing at their positions.
+    """
+    W = data.weights
+    numbers, equals = W["W_E"][:-1], W["W_E"][-1] + W["W_pos"][2]  # (p, d), (d,)
+    query = torch.einsum("d,hdk->hk", equals, W["W_Q"])
+    # What a residual vector is multiplied with to give its score: (h, d)
+    key = torch.einsum("hdk,hk->hd", W["W_K"], query) / math.sqrt(W["W_K"].shape[-1])
+    inputs = numbers + W["W_pos"][:2, None]  # (2, p, d)
+    score = torch.einsum("jnd,hd->hjn", inputs, key)
+    written = torch.einsum("nd,hdk->hnk", numbers, W["W_V"]) @ (W["W_O"] @ W["W_in"])  # (h, p, neurons)
+    return {
+        "score": score,
+        "score_equals": key @ equals,
+        "share": energy_share(score, axis=-1, keep_other_axes=True),
+        "phase": amplitude_phase(score, axis=-1).phase,
+        "ov_share": torch.stack([energy_share(one, axis=0) for one in written]),
+    }
+
+
+def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:
+    """Where '=' looks: mean and spread of each head's attention, and the frequencies of its map over (a, b).
+
+    ``mean``, ``spread`` (heads, 3): mean and standard deviation over all pairs of the attention to each
+    position. ``fraction`` (heads, 3, p//2), ``rest`` (heads, 3): share of the map's variance in each
+    frequency, and the share that mixes frequencies; as for neurons.
+    """
+    pattern = data.grid("blocks.0.attn.hook_pattern", -1)  # (p, p, heads, 3)
+    fractions = frequency_fractions(pattern)
+    # In float64: the square root of a variance of rounding errors would look like a spread.
+    flat = pattern.flatten(0, 1).double()
+    return {
+        "mean": flat.mean(dim=0),
+        "spread": flat.std(dim=0, correction=0),
+        "fraction": fractions.frac,
+        "rest": fractions.rest,
+    }
+
+
+def coordinates(subject: Subject) -> dict[str, range]:
+    """``operand``: 0 for a, 1 for b, which is also the position of its token."""
+    return {"operand": range(2)}

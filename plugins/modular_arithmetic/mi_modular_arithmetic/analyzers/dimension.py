@@ -1,0 +1,65 @@
+"""Singular values of the weights, and how many dimensions they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from mi.engine.data import CheckpointData, Subject
+
+JOINT = ("W_E", "W_in", "W_out", "W_L")
+PER_HEAD = ("W_QK", "W_OV")
+
+
+def coordinates(subject: Subject) -> dict[str, Sequence[Any]]:
+    """``matrix``: names, one a head where heads differ. ``rank``: from the largest value, at most d_model."""
+    heads = len(subject.dimensions["head"])
+    names = [*JOINT, *(f"{name}.{head}" for name in PER_HEAD for head in range(heads))]
+    return {"matrix": names, "rank": subject.dimensions["feature"]}
+
+
+def effective_dimension(data: CheckpointData) -> dict[str, torch.Tensor]:
+    """Singular values s of the network's matrices and three counts of dimensions made of them.
+
+    ``singular_values`` (matrices, ranks), NaN beyond a matrix's own rank. By matrix: ``participation_ratio``
+    (Σs²)²/Σs⁴; ``stable_rank`` Σs²/max s²; ``entropy_rank`` exp(-Σ q log q), q = s/Σs (Roy & Vetterli, *The
+    effective rank*, 2007). NaN for a matrix that is zero. W_E is taken without the row of '='; W_L = W_out
+    W_U; W_QK = W_Q W_Kᵀ and W_OV = W_V W_O head by head.
+    """
+    values = list(_singular_values(data.weights).values())
+    ranks = len(data.subject.dimensions["feature"])
+    padded = torch.stack(
+        [torch.nn.functional.pad(v, (0, ranks - len(v)), value=torch.nan) for v in values]
+    )  # (matrices, ranks)
+    s = padded.nan_to_num()
+    square = s.square()
+    total = square.sum(dim=1)
+    q = s / s.sum(dim=1, keepdim=True)
+    return {
+        "singular_values": padded,
+        "participation_ratio": total.square() / square.square().sum(dim=1),
+        "stable_rank": total / square.amax(dim=1),
+        "entropy_rank": torch.special.entr(q).sum(dim=1).exp(),
+    }
+
+
+def _singular_values(W: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Singular values by matrix, in the order of the coordinate ``matrix``."""
+    joint = {"W_E": W["W_E"][:-1], "W_in": W["W_in"], "W_out": W["W_out"], "W_L": W["W_out"] @ W["W_U"]}
+    width = len(W["W_in"])  # d_model: no matrix has a higher rank, though W_L has more singular values
+    found = {name: torch.linalg.svdvals(joint[name])[:width] for name in JOINT}
+    heads = {
+        "W_QK": _of_product(W["W_Q"], W["W_K"]),
+        "W_OV": _of_product(W["W_V"], W["W_O"].transpose(1, 2)),
+    }
+    for name in PER_HEAD:
+        found |= {f"{name}.{head}": values for head, values in enumerate(heads[name])}
+    return found
+
+
+def _of_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Singular values of each left rightᵀ, both (heads, d, k): those of the core between their QR bases."""
+    return torch.linalg.svdvals(torch.linalg.qr(left).R @ torch.linalg.qr(right).R.transpose(1, 2))
