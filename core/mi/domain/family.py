@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from mi.domain import naming
 from mi.domain.jsonfile import Fields, read_json
 from mi.domain.schedule import parse_epochs
-from mi.domain.values import TYPES, Parameter, is_slug
+from mi.domain.values import Parameter, is_slug
 from mi.errors import FormatError, ParameterError, unknown
 
 SCHEMA = 1
-MAX_VARIANT_NAME = 128
+PARAMETER_TYPES = ("int", "float", "bool", "str")
+_NAME_EXPECTED = "a name of lower-case letters, digits and '_'"
 _ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
@@ -69,10 +70,13 @@ class Family:
         for name in given:
             if name not in self.parameters:
                 raise ParameterError(str(unknown(f"parameter of family {self.name}", name, self.parameters)))
-        return {
+        complete = {
             name: parameter.check(name, given.get(name, parameter.default))
             for name, parameter in self.parameters.items()
         }
+        for name, value in complete.items():
+            naming.check_text(name, value)
+        return complete
 
     def variant_name(self, parameters: Mapping[str, Any]) -> str:
         """The pattern filled in, plus every other parameter that differs from its default.
@@ -80,32 +84,12 @@ class Family:
         Raises:
             ParameterError: the name is longer than a file name may be.
         """
-        shown = {name: _text(value) for name, value in parameters.items()}
-        name = self.pattern.format(**shown)
-        inside = {part for _, part, _, _ in string.Formatter().parse(self.pattern) if part}
-        for key, parameter in self.parameters.items():
-            if key not in inside and parameters[key] != parameter.default:
-                name += f"_{parameter.short or key}{shown[key]}"
-        if len(name) > MAX_VARIANT_NAME:
-            raise ParameterError(
-                f"variant name {name!r} has {len(name)} characters, expected at most "
-                f"{MAX_VARIANT_NAME}; give parameters a `short` name in family.json"
-            )
-        return name
+        return naming.fill(self.pattern, self.parameters, parameters)
 
     def use(self, kind: str, id: str) -> Use:
         """The family's use of an analyzer or visualization; empty options when it lists none."""
         uses = self.analyzers if kind == "analyzer" else self.visualizations
         return next((use for use in uses if use.id == id), Use(id=id))
-
-
-def _text(value: Any) -> str:
-    """A parameter's value in a variant's name: ``0.5``, ``true``, ``999``."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    return str(value)
 
 
 def load_family(path: Path) -> Family:
@@ -168,13 +152,13 @@ def parse_family(data: Mapping[str, Any], file: object, *, folder: Path | None =
 def _parameters(block: Fields) -> dict[str, Parameter]:
     parameters = {}
     for name in block.data:
-        if not name.isidentifier():
-            raise FormatError(block.file, block.path(name), name, "a name of letters and underscores")
+        if not naming.is_parameter_name(name):
+            raise FormatError(block.file, block.path(name), name, _NAME_EXPECTED)
         one = block.inner(name)
         one.only("type", "default", "minimum", "maximum", "choices", "description", "short")
-        kind = one.take("type", str, f"one of {', '.join(TYPES)}")
-        if kind not in TYPES:
-            raise FormatError(block.file, one.path("type"), kind, f"one of {', '.join(TYPES)}")
+        kind = one.take("type", str, f"one of {', '.join(PARAMETER_TYPES)}")
+        if kind not in PARAMETER_TYPES:
+            raise FormatError(block.file, one.path("type"), kind, f"one of {', '.join(PARAMETER_TYPES)}")
         if "default" not in one.data:
             raise FormatError(block.file, one.path("default"), "missing", "a default value")
         numbers = {
@@ -184,6 +168,8 @@ def _parameters(block: Fields) -> dict[str, Parameter]:
         }
         choices = tuple(one.take("choices", list, "a list of values", []))
         text = {key: one.take(key, str, "a string", "") for key in ("description", "short")}
+        if text["short"] and not naming.is_parameter_name(text["short"]):
+            raise FormatError(block.file, one.path("short"), text["short"], _NAME_EXPECTED)
         default = one.data["default"]
         parameters[name] = one.guard(
             "default",
@@ -191,25 +177,20 @@ def _parameters(block: Fields) -> dict[str, Parameter]:
                 type=kind, default=default, choices=choices, **numbers, **text
             ),
         )
+        one.guard("default", lambda default=default: naming.check_text("default", default))  # type: ignore[misc]
     return parameters
 
 
 def _check_pattern(top: Fields, pattern: str, parameters: Mapping[str, Parameter]) -> None:
-    expected = "lower-case letters, digits, '.', '_', '-' and {parameter} placeholders"
-    try:
-        parts = list(string.Formatter().parse(pattern))
-    except ValueError:
-        raise FormatError(top.file, "variant", pattern, expected) from None
-    names = [name for _, name, _, _ in parts if name is not None]
-    for name in names:
-        if name not in parameters:
-            known = ", ".join(parameters)
-            raise FormatError(top.file, "variant", pattern, f"placeholders among {known}")
-    literal = "".join(text for text, _, _, _ in parts)
-    if not names or any(spec or how for _, _, spec, how in parts):
-        raise FormatError(top.file, "variant", pattern, expected)
-    if literal and re.fullmatch(r"[a-z0-9._-]+", literal) is None:
-        raise FormatError(top.file, "variant", pattern, expected)
+    if not naming.is_pattern(pattern):
+        raise FormatError(top.file, "variant", pattern, naming.PATTERN)
+    if not naming.placeholders(pattern) <= set(parameters):
+        raise FormatError(top.file, "variant", pattern, f"placeholders among {', '.join(parameters)}")
+    if pair := naming.clash(parameters, pattern):
+        one, other = pair
+        short = parameters[other].short or other
+        expected = f"a name that cannot be mistaken for parameter {one!r} and a value"
+        raise FormatError(top.file, f"parameters.{other}.short", short, expected)
 
 
 def _check_id(file: object, where: str, value: Any) -> None:

@@ -112,7 +112,7 @@ class TypedValue:
         if self.type == "float":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return None
-            return float(value) if math.isfinite(value) else None
+            return float(value) + 0.0 if math.isfinite(value) else None  # -0.0 is 0.0
         if self.type == "str":
             return value if isinstance(value, str) else None
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):

@@ -1,0 +1,7 @@
+"""The sample plugin's fixtures."""
+
+from __future__ import annotations
+
+from sample_plugin import mi, root, sample_site
+
+__all__ = ["mi", "root", "sample_site"]

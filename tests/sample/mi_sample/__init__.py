@@ -1,0 +1,1 @@
+"""A small family, two analyzers and a visualization, for the core's own tests."""

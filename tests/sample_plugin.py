@@ -1,0 +1,88 @@
+"""Fixtures around `tests/sample`: a real plugin on the path, a workspace with its family, the command."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+SITE = Path(__file__).parent / "sample"
+FAMILY = "sample_sums"
+
+
+@frozen
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Mi = Callable[..., Ran]
+
+
+@pytest.fixture
+def sample_site(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`tests/sample` as an installed plugin, and no other plugin."""
+    monkeypatch.syspath_prepend(SITE)
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "sample")
+    for name in ("MI_WORKSPACE", "MI_DISABLE_PLUGINS", "MI_STRICT_PLUGINS", "MI_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    return SITE
+
+
+@pytest.fixture
+def root(tmp_path: Path, sample_site: Path) -> Path:
+    """A workspace's folder that holds the sample plugin's family."""
+    folder = tmp_path / "ws"
+    assert run("init", str(folder)).code == 0
+    assert run("-w", str(folder), "families", "add", FAMILY).code == 0
+    return folder
+
+
+@pytest.fixture
+def mi(root: Path) -> Mi:
+    """The command in this process, on the workspace ``root``."""
+    return lambda *arguments: run("-w", str(root), *arguments)
+
+
+def run(*arguments: str) -> Ran:
+    """``mi ARGUMENTS`` in this process, through the entry point's own error handling."""
+    from mi.cli.group import cli
+
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.run(list(arguments))
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def run_process(*arguments: str, cwd: Path | None = None, **environ: str) -> Ran:
+    """``mi ARGUMENTS`` in a process of its own, with the sample plugin installed."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from mi.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(SITE), "MI_LOAD_PLUGINS": "sample", **environ},
+        timeout=120,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def refusal(ran: Ran) -> str:
+    """The one sentence of a refused command: exit code 2, nothing else on either stream."""
+    assert ran.code == 2, (ran.out, ran.err)
+    assert ran.out == ""
+    lines = ran.err.splitlines()
+    assert len(lines) == 1, ran.err
+    assert lines[0].startswith("mi: ")
+    return lines[0].removeprefix("mi: ")
