@@ -13,6 +13,10 @@ from mi_fourier_library.bases import basis_frequencies, real_basis
 # A neuron with less than this part of the largest neuron's energy is dead.
 DEAD = 1e-12
 
+# Neurons taken at a time. The intermediate arrays are then a few megabytes, which the allocator
+# keeps; those of a whole layer it would fetch from the system, and clear, at every call.
+BLOCK = 128
+
 
 class Fractions(NamedTuple):
     """Shares of a neuron's energy: `frac` (neurons, n//2) per frequency, `rest` (neurons,)."""
@@ -58,22 +62,10 @@ def frequency_fractions(activations: Array, axes: Sequence[Axis] = (0, 1)) -> Fr
     if 0 in neurons:
         raise ValueError(f"there are no neurons in the shape {tuple(data.shape)}")
     x = xp.reshape(grid, (n, n, -1))  # (n, n, m)
-    # Means and sums go one axis at a time: numpy adds an outer axis term by term, and two sums
-    # of n terms round far less than one of n².
-    mean = xp.mean(xp.mean(x, axis=0), axis=0)  # (m,)
-    x = x - mean
-    # The cells of frequency k are exactly the products of {const, cos k, sin k} in a and in b,
-    # const·const apart, each once also for k = n/2. Two matrix products that compute only these
-    # are quicker than a Fourier transform of everything.
-    rows = xp.matmul(like(real_basis(n), x), xp.reshape(x, (n, -1)))  # (basis of a, n·m)
-    rows = xp.reshape(rows, (n, n, -1))  # (basis of a, b, m)
-    constant = xp.matmul(like(real_basis(n), x), rows[0, ...])  # const in a: (basis of b, m)
-    same = xp.matmul(like(_partners(n), x), rows[1:, ...])  # (n-1, {const, cos, sin}, m)
-    cells = xp.sum(same**2, axis=1) + constant[1:, :] ** 2  # (n-1, m)
-    # What centring has left over (all there is, in a neuron that does not vary) is taken out.
-    total = xp.sum(xp.sum(x**2, axis=0), axis=0) - constant[0, :] ** 2  # (m,)
-    alive = _alive(total, (n * float(xp.finfo(x.dtype).eps) * mean) ** 2)
-    frac = divide(_by_frequency(cells), total[:, None], alive[:, None])  # (m, n//2)
+    blocks = [_energies(x[:, :, i : i + BLOCK]) for i in range(0, x.shape[2], BLOCK)]
+    cells, total, rounding = (xp.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
+    alive = _alive(total, rounding)
+    frac = divide(cells, total[:, None], alive[:, None])  # (m, n//2)
     rest = 1 - xp.sum(frac, axis=-1)
     rest = xp.where(rest < 0, xp.zeros_like(rest), rest)  # a pure neuron's may round below 0
     return Fractions(xp.reshape(frac, (*neurons, n // 2)), xp.reshape(rest, neurons))
@@ -106,6 +98,31 @@ def _strongest(left: Array) -> tuple[Array, Array]:
         xp.where(found, frequency, xp.zeros_like(frequency)),
         xp.where(found, value, xp.full_like(value, xp.nan)),
     )
+
+
+def _energies(x: Array) -> tuple[Array, Array, Array]:
+    """Return three energies of activations (n, n, m).
+
+    Those in the cells of each frequency (m, n//2), of everything but the mean (m,), and what
+    rounding would leave of a constant as large as the mean (m,).
+    """
+    xp = namespace(x)
+    n = x.shape[0]
+    # Means and sums go one axis at a time: numpy adds an outer axis term by term, and two sums
+    # of n terms round far less than one of n².
+    mean = xp.mean(xp.mean(x, axis=0), axis=0)  # (m,)
+    x = x - mean
+    # The cells of frequency k are exactly the products of {const, cos k, sin k} in a and in b,
+    # const·const apart, each once also for k = n/2. Two matrix products that compute only these
+    # are quicker than a Fourier transform of everything.
+    rows = xp.matmul(like(real_basis(n), x), xp.reshape(x, (n, -1)))  # (basis of a, n·m)
+    rows = xp.reshape(rows, (n, n, -1))  # (basis of a, b, m)
+    constant = xp.matmul(like(real_basis(n), x), rows[0, ...])  # const in a: (basis of b, m)
+    same = xp.matmul(like(_partners(n), x), rows[1:, ...])  # (n-1, {const, cos, sin}, m)
+    cells = xp.sum(same**2, axis=1) + constant[1:, :] ** 2  # (n-1, m)
+    # What centring has left over (all there is, in a neuron that does not vary) is taken out.
+    total = xp.sum(xp.sum(x**2, axis=0), axis=0) - constant[0, :] ** 2  # (m,)
+    return _by_frequency(cells), total, (n * float(xp.finfo(x.dtype).eps) * mean) ** 2
 
 
 def _alive(total: Array, rounding: Array) -> Array:

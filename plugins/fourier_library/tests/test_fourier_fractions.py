@@ -108,6 +108,21 @@ def test_a_single_frequency_has_no_runner_up() -> None:
     assert np.isnan(result.runner_up_fraction).all()
 
 
+def test_a_wide_layer_is_the_same_as_its_parts(kind: Kind) -> None:
+    x = kind.make(np.random.default_rng(0).normal(size=(7, 7, 300)))
+    frac, rest = frequency_fractions(x)
+    for part in (slice(0, 100), slice(100, 299), slice(299, 300)):
+        expected = frequency_fractions(x[:, :, part])
+        np.testing.assert_allclose(frac[part], expected.frac, atol=kind.tolerance)
+        np.testing.assert_allclose(rest[part], expected.rest, atol=kind.tolerance)
+
+
+def test_dead_is_beside_the_largest_of_the_whole_layer() -> None:
+    x = np.random.default_rng(0).normal(size=(7, 7, 300))
+    x[:, :, :299] *= 1e-7
+    assert np.isnan(frequency_fractions(x).rest).tolist() == [True] * 299 + [False]
+
+
 def test_the_input_is_left_alone(kind: Kind) -> None:
     values = np.random.default_rng(0).normal(size=(7, 7, 2))
     x, same = kind.make(values), kind.make(values)
