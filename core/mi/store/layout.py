@@ -49,6 +49,11 @@ class VariantPaths:
         return self.root / "commits"
 
     @property
+    def staging(self) -> Path:
+        """Where a group's next generation is built; gone once it is in place."""
+        return self.root / ".staging"
+
+    @property
     def log(self) -> Path:
         """What was done when (JSON lines)."""
         return self.root / "log.jsonl"

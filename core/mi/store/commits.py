@@ -1,0 +1,147 @@
+"""Commit records: what makes an epoch of an analyzer's artifacts visible.
+
+``commits/<probe>/<analyzer>/<block>.json`` maps epochs (by value, so that a rewritten group keeps them valid)
+to fingerprints. A record is written after the arrays, flushed to the disk and renamed into place; readers
+trust records alone. Artifacts without an epoch axis have one record, ``whole.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from mi.domain.jsonfile import write_json
+from mi.errors import StoreError
+from mi.store.layout import VariantPaths
+
+SCHEMA = 1
+
+
+@frozen
+class Commits:
+    """The commit records of one analyzer over one probe."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, paths: VariantPaths, probe: str, analyzer: str) -> Commits:
+        """Those of ``<probe>/<analyzer>``."""
+        return cls(paths.commits / probe / analyzer)
+
+    def files(self) -> list[Path]:
+        """The records' files, sorted."""
+        return sorted(self.folder.glob("[0-9w]*.json")) if self.folder.is_dir() else []
+
+    def read(self) -> dict[int, str]:
+        """Epoch -> fingerprint of everything committed, sorted by epoch.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        found: dict[int, str] = {}
+        for path in self.files():
+            if path.name != "whole.json":
+                found.update(_epochs(path, _load(path)))
+        return dict(sorted(found.items()))
+
+    def whole(self) -> str | None:
+        """Fingerprint of artifacts without an epoch axis; None when they are not committed.
+
+        Raises:
+            StoreError: the record is damaged.
+        """
+        path = self.folder / "whole.json"
+        if not path.exists():
+            return None
+        fingerprint = _load(path).get("fingerprint")
+        if not isinstance(fingerprint, str):
+            raise _damaged(path, "no fingerprint")
+        return fingerprint
+
+    def add(self, block: int, fingerprints: Mapping[int, str], provenance: Mapping[str, Any]) -> None:
+        """Commit epochs of one block, beside those that its record holds already."""
+        path = self.folder / f"{block:04d}.json"
+        before = _epochs(path, _load(path)) if path.exists() else {}
+        self._write(path, before | dict(fingerprints), provenance)
+
+    def add_whole(self, fingerprint: str, provenance: Mapping[str, Any]) -> None:
+        """Commit artifacts without an epoch axis."""
+        write_json(self.folder / "whole.json", {"schema": SCHEMA, "fingerprint": fingerprint, **provenance})
+
+    def retract(self, epochs: Collection[int]) -> None:
+        """Take epochs out of every record: they become invisible before their arrays are touched."""
+        gone = set(epochs)
+        for path in self.files():
+            if path.name == "whole.json":
+                continue
+            data = _load(path)
+            held = _epochs(path, data)
+            left = {e: f for e, f in held.items() if e not in gone}
+            if not left:
+                path.unlink(missing_ok=True)
+            elif len(left) < len(held):
+                self._write(path, left, _provenance(data))
+
+    def merge(self) -> None:
+        """Fold all blocks' records into the first: fewer files, the same meaning at every instant."""
+        files = [path for path in self.files() if path.name != "whole.json"]
+        if len(files) > 1:
+            self._write(files[0], self.read(), _provenance(_load(files[-1])))
+            for path in files[1:]:
+                path.unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        """Remove every record, damaged ones too."""
+        for path in self.files():
+            path.unlink(missing_ok=True)
+
+    def signature(self) -> tuple[Any, ...]:
+        """Changes whenever a record is written; costs a few calls of ``stat``."""
+        out = []
+        for path in self.files():
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            out.append((path.name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return tuple(out)
+
+    def _write(self, path: Path, epochs: Mapping[int, str], provenance: Mapping[str, Any]) -> None:
+        held = {str(e): epochs[e] for e in sorted(epochs)}
+        write_json(path, {"schema": SCHEMA, "epochs": held, **provenance})
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:  # a writer has just merged or dropped it
+        return {"schema": SCHEMA, "epochs": {}}
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise _damaged(path, "no JSON") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise _damaged(path, f"schema is not {SCHEMA}")
+    return data
+
+
+def _epochs(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
+    epochs = data.get("epochs")
+    try:
+        if not isinstance(epochs, dict) or not all(isinstance(f, str) for f in epochs.values()):
+            raise ValueError
+        return {int(e): f for e, f in epochs.items()}
+    except ValueError:
+        raise _damaged(path, "epochs is not a mapping of epochs to fingerprints") from None
+
+
+def _provenance(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in data.items() if k not in ("schema", "epochs")}
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(f"{path}: damaged commit record ({why}); `mi analyze` computes its epochs again")
