@@ -13,7 +13,7 @@ from attrs import define, field
 from mi.domain.code import VariantCode
 from mi.domain.family import Family, load_family
 from mi.domain.jsonfile import Fields, read_json, write_json
-from mi.domain.probe import Probe, ProbeSpec
+from mi.domain.probe import Probe, ProbeKind, ProbeSpec
 from mi.domain.report import Report, load_report
 from mi.domain.values import check_options, is_slug
 from mi.errors import FormatError, MiError, ParameterError, StoreError, UnknownNameError, unknown
@@ -198,6 +198,7 @@ class Workspace:
             options=top.take("options", dict, "an object", {}),
             notes=top.take("notes", str, "a string", ""),
         )
+        top.guard("kind", lambda: self._probe_kind(family, spec.kind))
         checked: ProbeSpec = top.guard("options", lambda: self.check_probe(family, spec))
         return checked
 
@@ -207,16 +208,20 @@ class Workspace:
         Raises:
             ParameterError: a kind that the family does not allow, or options that the kind refuses.
         """
-        kinds = self.host.probe_kinds(family)
-        if spec.kind not in family.probe_kinds:
+        kind = self._probe_kind(family, spec.kind)
+        options = check_options(f"probe kind {spec.kind}", kind.options, spec.options)
+        return ProbeSpec(name=spec.name, kind=spec.kind, title=spec.title, options=options, notes=spec.notes)
+
+    def _probe_kind(self, family: Family, id: str) -> ProbeKind:
+        if id not in family.probe_kinds:
             raise ParameterError(
-                f"family {family.name} does not allow probes of kind {spec.kind!r}; "
+                f"family {family.name} does not allow probes of kind {id!r}; "
                 f"it allows {', '.join(family.probe_kinds) or 'none'}"
             )
-        if spec.kind not in kinds:
-            raise unknown("probe kind", spec.kind, kinds)
-        options = check_options(f"probe kind {spec.kind}", kinds[spec.kind].options, spec.options)
-        return ProbeSpec(name=spec.name, kind=spec.kind, title=spec.title, options=options, notes=spec.notes)
+        kinds = self.host.probe_kinds(family)
+        if id not in kinds:
+            raise unknown("probe kind", id, kinds)
+        return kinds[id]
 
     def save_probe(self, family: Family, spec: ProbeSpec) -> Path:
         """Check and write a probe file, atomically."""
@@ -241,7 +246,7 @@ class Workspace:
         Raises:
             ParameterError: the choice fits no row, or not this variant.
         """
-        kind = self.host.probe_kinds(family)[spec.kind]
+        kind = self._probe_kind(family, spec.kind)
         folder = (family.folder or self.root) / "probes"
         probe = resolve(kind.build)(code, dict(spec.options), folder)
         if len(probe) == 0:
