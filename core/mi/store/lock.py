@@ -33,3 +33,18 @@ def variant_lock(paths: VariantPaths) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(paths: VariantPaths) -> bool:
+    """Whether a process is writing this variant."""
+    if not paths.lock.exists():
+        return False
+    lock = FileLock(paths.lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written has no writer that we could know of
+        return False
+    lock.release()
+    return False

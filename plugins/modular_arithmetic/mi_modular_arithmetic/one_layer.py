@@ -4,10 +4,11 @@ Tokens are (a, b, '=') with '=' = p. Nothing is normalized and only the last pos
 
 - the query is one vector a head, q_h = (W_E['='] + W_pos[2]) W_Q^h;
 - scores and values depend on one token each: p of them at positions 0 and 1, one at position 2;
-- heads mix values linearly, so W_O may be applied before or after.
+- between the heads' values and the neurons, and from either to the logits, there are only matrices, which
+  can be multiplied with one another first.
 
-Everything that depends on a token alone is computed once a token and gathered by pair; the MLP runs on one
-position. Same logits as the full model's at the last position, at about a quarter of the work.
+What depends on a token alone is computed once a token and gathered by pair; the MLP runs on one position.
+The logits are the full model's at the last position.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.T
     Returns:
         (rows, p)
     """
-    W_E, W_pos, W_K, W_V, W_O = (weights[n] for n in ("W_E", "W_pos", "W_K", "W_V", "W_O"))
+    W_E, W_pos, W_K, W_V = (weights[n] for n in ("W_E", "W_pos", "W_K", "W_V"))
     heads, _, d_head = W_K.shape
     numbers, equals = W_E[:-1], W_E[-1] + W_pos[2]  # (p, d), (d,)
     # (h, d): what a residual vector is multiplied with to give its score with '=' as query
@@ -76,6 +77,8 @@ def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.T
         + pattern[1] * F.embedding(b, second @ values).view(-1, heads, d_head)
         + pattern[2] * (equals @ values).view(heads, d_head)
     ).flatten(1)  # (rows, h*k)
-    mid = torch.addmm(equals, z, W_O.flatten(0, 1))  # (rows, d): the residual stream after attention
-    post = torch.relu(mid @ weights["W_in"])  # (rows, d_mlp)
-    return torch.addmm(mid, post, weights["W_out"]) @ weights["W_U"]
+    # z and post each meet one folded matrix: W_O W_in, W_O W_U, W_out W_U; the residual stream is never formed.
+    W_O, W_in, W_U = weights["W_O"].flatten(0, 1), weights["W_in"], weights["W_U"]
+    post = torch.addmm(equals @ W_in, z, W_O @ W_in).relu_()  # (rows, d_mlp)
+    direct = torch.addmm(equals @ W_U, z, W_O @ W_U)  # (rows, p)
+    return torch.addmm(direct, post, weights["W_out"] @ W_U)

@@ -1,0 +1,154 @@
+"""The loss history: every metric at every epoch of training, in ``losses.zarr``.
+
+One array a metric with the dimension ``epoch``, one chunk each, at the training's full length from the
+start; NaN is what was not measured. The trainer is the only writer and always writes whole arrays. A training
+that is made longer gets a new generation of the store, switched by renaming.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from mi.errors import StoreError
+from mi.store.layout import VariantPaths
+from mi.store.schema import ArraySpec
+from mi.store.zarrio import (
+    chunk_files,
+    consolidate,
+    create_array,
+    fsync_files,
+    open_arrays,
+    open_group,
+    store_errors,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_AXIS = {"units": "optimizer steps", "description": "weights after this many optimizer steps"}
+
+
+class LossHistory:
+    """Metrics in memory, and the one writer of the store.
+
+    Attributes:
+        values: metric -> float64, (epochs + 1,); NaN where not measured.
+    """
+
+    def __init__(self, paths: VariantPaths, metrics: Sequence[str], epochs: int) -> None:
+        self.path = paths.losses
+        self.values = {name: np.full(epochs + 1, np.nan) for name in metrics}
+        _recover(self.path)
+        self._fits = False
+        if self.path.exists():
+            self._adopt(_arrays(self.path))
+
+    def _adopt(self, stored: Mapping[str, np.ndarray]) -> None:
+        for name, array in self.values.items():
+            known = stored.get(name, np.empty(0))[: len(array)]
+            array[: len(known)] = known
+        self._fits = set(stored) == {"epoch", *self.values} and all(
+            len(a) == len(self.values[n]) for n, a in stored.items() if n != "epoch"
+        )
+
+    def record(self, epochs: Sequence[int], metrics: Mapping[str, Sequence[float]]) -> None:
+        """Set metrics at ``epochs``; each sequence is as long as ``epochs``."""
+        for name, values in metrics.items():
+            self.values[name][list(epochs)] = values
+
+    def save(self) -> None:
+        """Write every metric, flushed to the disk.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        with store_errors(self.path, "written"):
+            if not self._fits:
+                _replace(self.path, self.values)
+                self._fits = True
+                return
+            _write(self.path, open_arrays(self.path, "r+"), self.values)
+
+
+def open_losses(paths: VariantPaths) -> xr.Dataset:
+    """One variable a metric over the epochs reached so far, float64, in memory; NaN where not measured.
+
+    Raises:
+        StoreError: there is no loss history yet, or it is damaged.
+    """
+    import xarray as xr
+
+    following, previous = _generations(paths.losses)
+    # Between the two renames of a replacement the new store is already complete.
+    path = following if previous.exists() and not paths.losses.exists() else paths.losses
+    if not path.exists():
+        raise StoreError(f"{paths.root.name}: has no losses yet; `mi train` writes them")
+    stored = _arrays(path)
+    epoch = stored.pop("epoch")
+    measured = np.zeros(len(epoch), dtype=bool)
+    for values in stored.values():
+        measured |= ~np.isnan(values)
+    length = int(np.flatnonzero(measured).max(initial=-1)) + 1
+    return xr.Dataset(
+        {name: ("epoch", stored[name][:length]) for name in _order(path, stored)},
+        coords={"epoch": ("epoch", epoch[:length], _AXIS)},
+    )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    arrays = open_arrays(path)
+    with store_errors(path, "read"):
+        return {name: np.asarray(array[...]) for name, array in arrays.items()}
+
+
+def _order(path: Path, stored: Mapping[str, np.ndarray]) -> list[str]:
+    """Metrics in the order in which they are shown."""
+    told = open_group(path).attrs.get("metrics", [])
+    ranks = {name: i for i, name in enumerate(told)} if isinstance(told, list) else {}
+    return sorted(stored, key=lambda name: (ranks.get(name, len(ranks)), name))
+
+
+def _write(path: Path, arrays: Mapping[str, zarr.Array[Any]], values: Mapping[str, np.ndarray]) -> None:
+    for name, array in values.items():
+        arrays[name][...] = array
+        fsync_files(chunk_files(path / name, arrays[name], 0, len(array)))
+
+
+def _generations(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f".{path.name}.next"), path.with_name(f".{path.name}.last")
+
+
+def _replace(path: Path, values: Mapping[str, np.ndarray]) -> None:
+    """A complete new store beside the old one, then two renames, which ``_recover`` can finish."""
+    following, previous = _generations(path)
+    attributes = {"metrics": list(values)}  # their order, which groups do not keep
+    group = zarr.create_group(following, zarr_format=3, overwrite=True, attributes=attributes)
+    length = len(next(iter(values.values())))
+    axis = ArraySpec("epoch", ("epoch",), "int64", 0, _AXIS)
+    create_array(group, axis, (length,), (length,))[...] = np.arange(length, dtype=np.int64)
+    arrays = {}
+    for name in values:
+        spec = ArraySpec(name, ("epoch",), "float64", float("nan"))
+        arrays[name] = create_array(group, spec, (length,), (length,))
+    _write(following, arrays, values)
+    consolidate(following)
+    if path.exists():
+        path.rename(previous)
+    following.rename(path)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _recover(path: Path) -> None:
+    """Finish or undo a replacement that a kill cut short."""
+    following, previous = _generations(path)
+    if not path.exists() and previous.exists():
+        # The old store is moved away only once the new one is complete.
+        following.rename(path)
+    for left in (following, previous):
+        shutil.rmtree(left, ignore_errors=True)

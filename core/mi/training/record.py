@@ -1,0 +1,138 @@
+"""``metadata.json``: what a training is to reach, has reached, and with what; and its state in words."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from attrs import asdict, define, field
+
+from mi.domain.jsonfile import Fields, read_json, write_json
+from mi.errors import FormatError, StoreError
+from mi.store.layout import VariantPaths
+from mi.store.lock import is_locked
+
+SCHEMA = 1
+STATUSES = ("training", "interrupted", "stopped", "trained")
+
+
+@define(kw_only=True)
+class TrainingRecord:
+    """A variant's training.
+
+    Attributes:
+        status: ``training`` (or killed while it was), ``interrupted`` (by the user, state saved), ``stopped``
+            (the loss was no number) or ``trained``.
+        epochs: the planned length.
+        schedule: the checkpoints asked for; 0 and the last epoch are always kept.
+        states: which training states are kept.
+        evaluate_every: epochs between two evaluations; checkpoints are always evaluated.
+        reached: the last epoch whose checkpoint or state is on disk; −1 before the first.
+        device, dtype, threads: what computed; the same three give the same bits.
+        versions: distribution -> version, and Python's.
+        started, ended: UTC, ISO 8601; of the first and the last call.
+        seconds: training time of all calls.
+        reason: why it stopped.
+    """
+
+    status: str = "training"
+    epochs: int
+    schedule: str
+    states: str
+    evaluate_every: int
+    reached: int = -1
+    device: str
+    dtype: str
+    threads: int
+    versions: Mapping[str, str] = field(factory=dict)
+    started: str = field(factory=lambda: now())
+    ended: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+    def write(self, paths: VariantPaths) -> None:
+        """Write ``metadata.json``, atomically."""
+        write_json(paths.metadata, {"schema": SCHEMA, **asdict(self)})
+
+
+def read_record(paths: VariantPaths) -> TrainingRecord | None:
+    """The variant's training, or None when none was begun.
+
+    Raises:
+        FormatError: metadata.json does not hold what it must.
+    """
+    path = paths.metadata
+    if not path.exists():
+        return None
+    top = Fields(read_json(path), path)
+    if top.take("schema", int, f"{SCHEMA}") != SCHEMA:
+        raise FormatError(path, "schema", top.data["schema"], f"{SCHEMA}")
+    status = top.take("status", str, f"one of {', '.join(STATUSES)}")
+    if status not in STATUSES:
+        raise FormatError(path, "status", status, f"one of {', '.join(STATUSES)}")
+    words = {k: top.take(k, str, "a string") for k in ("schedule", "states", "device", "dtype")}
+    numbers = {
+        k: top.take(k, int, "a whole number") for k in ("epochs", "evaluate_every", "reached", "threads")
+    }
+    return TrainingRecord(
+        status=status,
+        **words,
+        **numbers,
+        versions=top.take("versions", dict, "an object", {}),
+        started=top.take("started", str, "a time", ""),
+        ended=top.take("ended", str, "a time", ""),
+        seconds=float(top.take("seconds", (int, float), "seconds", 0.0)),
+        reason=top.take("reason", str, "a string", ""),
+    )
+
+
+def variant_state(paths: VariantPaths) -> str:
+    """The variant's training in words, for listings: cheap, no array is read.
+
+    One of ``declared``, ``training 43 %``, ``interrupted at 1300``, ``stopped at 37`` and ``trained``.
+
+    Raises:
+        FormatError: metadata.json does not hold what it must.
+    """
+    record = read_record(paths)
+    if record is None:
+        return "declared"
+    if record.status == "trained":
+        return "trained"
+    if record.status == "training" and is_locked(paths):
+        return f"training {100 * max(record.reached, 0) // max(record.epochs, 1)} %"
+    word = "stopped" if record.status == "stopped" else "interrupted"
+    return f"{word} at {max(record.reached, 0)}"
+
+
+def versions(distribution: str) -> dict[str, str]:
+    """Versions of Python, torch, the core and a plugin's distribution."""
+    found = {"python": platform.python_version()}
+    for name in ("mi-core", "torch", distribution):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a plugin that is a local file has no distribution
+            continue
+    return found
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def append_log(paths: VariantPaths, event: str, **what: Any) -> None:
+    """One line in ``log.jsonl``.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    try:
+        with paths.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": now(), "command": "train", "event": event, **what}) + "\n")
+    except OSError as error:
+        raise StoreError(f"{paths.log}: cannot be written ({error.strerror})") from None
