@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from mi.domain.values import Option
+from mi.domain.values import Option, as_tuple
 from mi.errors import ParameterError, PlanError
 from mi.refs import Ref
 
@@ -61,7 +61,7 @@ class Output:
         fill: what stands for "missing"; NaN for floats, a sentinel that must be given for integers.
     """
 
-    dims: tuple[str, ...] = field(converter=tuple)
+    dims: tuple[str, ...] = field(converter=as_tuple)
     dtype: str = "float32"
     units: str = ""
     description: str = ""
@@ -106,9 +106,9 @@ class ProbeNeed:
         labels: every row must have a label.
     """
 
-    axes: tuple[str, ...] = field(default=(), converter=tuple)
+    axes: tuple[str, ...] = field(default=(), converter=as_tuple)
     complete: bool = False
-    masks: tuple[str, ...] = field(default=(), converter=tuple)
+    masks: tuple[str, ...] = field(default=(), converter=as_tuple)
     labels: bool = False
 
 
@@ -126,10 +126,10 @@ class Derived:
     id: str
     version: int
     function: Ref
-    sites: tuple[Site, ...] = field(default=(), converter=tuple)
+    sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
     weights: bool = False
-    derived: tuple[Derived, ...] = field(default=(), converter=tuple)
-    context: tuple[str, ...] = field(default=(), converter=tuple)
+    derived: tuple[Derived, ...] = field(default=(), converter=as_tuple)
+    context: tuple[str, ...] = field(default=(), converter=as_tuple)
 
 
 @frozen(kw_only=True)
@@ -167,14 +167,14 @@ class Analyzer:
     outputs: Mapping[str, Output]
     description: str = ""
     scope: str = "checkpoint"
-    sites: tuple[Site, ...] = field(default=(), converter=tuple)
-    site_options: tuple[str, ...] = field(default=(), converter=tuple)
+    sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
+    site_options: tuple[str, ...] = field(default=(), converter=as_tuple)
     weights: bool = False
     losses: bool = False
     probe: ProbeNeed = ProbeNeed()
-    artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=tuple)
-    derived: tuple[Derived, ...] = field(default=(), converter=tuple)
-    context: tuple[str, ...] = field(default=(), converter=tuple)
+    artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=as_tuple)
+    derived: tuple[Derived, ...] = field(default=(), converter=as_tuple)
+    context: tuple[str, ...] = field(default=(), converter=as_tuple)
     options: Mapping[str, Option] = field(factory=dict)
     coordinates: Ref | None = None
 

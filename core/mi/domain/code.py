@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from mi.domain.values import as_tuple
 from mi.errors import ParameterError
 from mi.refs import Ref
 
@@ -33,7 +34,7 @@ class FamilyCode:
     id: str
     implementation: Ref
     title: str = ""
-    families: tuple[str, ...] = field(default=(), converter=tuple)
+    families: tuple[str, ...] = field(default=(), converter=as_tuple)
 
 
 @frozen(kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import field, frozen
@@ -13,6 +14,11 @@ from mi.errors import ParameterError
 TYPES = ("int", "float", "bool", "str", "strings")
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    """``values`` as a tuple: the converter of fields that take any iterable."""
+    return tuple(values)
 
 
 def is_slug(name: str) -> bool:
@@ -38,7 +44,7 @@ class TypedValue:
     description: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple[Any, ...] = field(default=(), converter=tuple)
+    choices: tuple[Any, ...] = field(default=(), converter=as_tuple)
 
     def __attrs_post_init__(self) -> None:
         if self.type not in TYPES:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from mi.domain.values import Option
+from mi.domain.values import Option, as_tuple
 from mi.errors import ParameterError
 from mi.refs import Ref
 
@@ -40,7 +40,7 @@ class Field:
     """
 
     kind: str
-    dims: tuple[str, ...] = field(default=(), converter=tuple)
+    dims: tuple[str, ...] = field(default=(), converter=as_tuple)
     scale: str = "linear"
     range: tuple[float | None, float | None] = (None, None)
     value: str = "y"
@@ -83,7 +83,7 @@ class Visualization:
     fields: Mapping[str, Field]
     figure: Ref
     description: str = ""
-    reads: tuple[str, ...] = field(default=(), converter=tuple)
+    reads: tuple[str, ...] = field(default=(), converter=as_tuple)
     losses: bool = False
     static: Ref | None = None
     frame: Ref | None = None
