@@ -53,8 +53,9 @@ def cyclic_axis(subject: Subject, axis: str) -> Sequence[Any]:
     Raises:
         UnknownNameError: there is no axis of that name, or none at all.
     """
-    known = {**subject.dimensions, **subject.probe.axes}
+    axes = {name: values.tolist() for name, values in subject.probe.axes.items()}
+    known: dict[str, Sequence[Any]] = {**subject.dimensions, **axes}
     name = axis or next(iter(subject.probe.axes), "")
     if name not in known:
         raise unknown("cyclic axis", name, known)
-    return known[name]  # type: ignore[no-any-return]
+    return known[name]

@@ -62,4 +62,6 @@ def _singular_values(W: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _of_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Singular values of each left rightᵀ, both (heads, d, k): those of the core between their QR bases."""
-    return torch.linalg.svdvals(torch.linalg.qr(left).R @ torch.linalg.qr(right).R.transpose(1, 2))
+    core = torch.linalg.qr(left).R @ torch.linalg.qr(right).R.transpose(1, 2)
+    values: torch.Tensor = torch.linalg.svdvals(core)
+    return values

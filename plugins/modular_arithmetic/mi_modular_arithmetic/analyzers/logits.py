@@ -15,6 +15,7 @@ from mi_fourier_library import (
     gini,
     trig_coefficients,
 )
+from mi_modular_arithmetic.analyzers.shared import host_labels
 
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData
@@ -50,7 +51,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
     ``key`` (p//2,) is 1 for key frequencies. ``excluded_loss`` (p//2,) leaves out one frequency at a time.
     """
     logits, means = (x.double() for x in _logits_and_means(data))
-    labels = data.probe.labels
+    labels = host_labels(data)
     fve = data.reference["modular_arithmetic.logit_spectrum"]["fve"]
     key = choose_key_frequencies(fve, reach, floor)  # (p//2,)
     n = logits.shape[-1]
@@ -103,8 +104,8 @@ def excluded_losses(
         labels: class of each row (rows,).
         mask: bool (rows,).
     """
-    rows, present = _rows_of_classes(labels, mask, len(removed[0]))  # (p, most), on the host
-    rows, present = (torch.as_tensor(x, device=logits.device) for x in (rows, present))
+    table = _rows_of_classes(labels, mask, removed.shape[1])
+    rows, present = (torch.as_tensor(x, device=logits.device) for x in table)  # (p, most)
     own = torch.arange(removed.shape[1], device=logits.device)
     grouped = logits[rows]  # (s, most, c)
     target = grouped[own, :, own][..., None] - removed[:, own, own].T[:, None, :]  # (s, most, set)
@@ -115,7 +116,7 @@ def excluded_losses(
         total = torch.bmm((grouped - top).exp(), factors).log() + top - low.T[:, None, :]
     else:
         total = torch.stack([(grouped - r[:, None, :]).logsumexp(dim=-1) for r in removed], dim=-1)
-    losses = torch.where(present[..., None], total - target, 0)  # (s, most, set)
+    losses: torch.Tensor = (total - target) * present[..., None]  # (s, most, set)
     return losses.sum(dim=(0, 1)) / present.sum()
 
 

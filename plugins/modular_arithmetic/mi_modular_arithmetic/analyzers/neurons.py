@@ -85,7 +85,9 @@ def committed_counts(state: np.ndarray, ks: np.ndarray) -> np.ndarray:
 def transient_frequencies(counts: np.ndarray, neurons: int) -> np.ndarray:
     """Which frequencies came and went: bool (frequencies,) of counts (epochs, frequencies)."""
     peak = counts.max(axis=0)
-    return (peak >= TRANSIENT_PEAK * neurons) & (peak > 0) & (counts[-1] < TRANSIENT_END * peak)
+    came = (peak >= TRANSIENT_PEAK * neurons) & (peak > 0)
+    gone: np.ndarray = came & (counts[-1] < TRANSIENT_END * peak)
+    return gone
 
 
 def switch_events(state: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mi_fourier_library import Fractions, class_mean, frequency_fractions
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from mi.engine.data import CheckpointData
@@ -21,9 +22,15 @@ def centred_logits(data: CheckpointData) -> torch.Tensor:
 def class_means(data: CheckpointData) -> torch.Tensor:
     """M[s, c], the mean of L over the rows whose right answer is s: (p, p)."""
     logits: torch.Tensor = data.derived("modular_arithmetic.centred_logits")
-    # Classes stay on the host, where the probe keeps them: no wait for the device.
-    means: torch.Tensor = class_mean(logits, data.probe.labels, logits.shape[-1])
+    means: torch.Tensor = class_mean(logits, host_labels(data), logits.shape[-1])
     return means
+
+
+def host_labels(data: CheckpointData) -> np.ndarray:
+    """The right answer of each row (rows,), on the host, where the probe keeps it: no wait for the device."""
+    labels = data.probe.labels
+    assert labels is not None, "declared in the analyzer's ProbeNeed, which the engine checks"
+    return labels
 
 
 def neuron_fractions(data: CheckpointData) -> Fractions:
