@@ -1,0 +1,67 @@
+"""The looks of figures: quiet axes, no clutter. The page's script recolours text and grid for a dark page."""
+
+from __future__ import annotations
+
+from bokeh.models import ColorBar, Legend
+from bokeh.plotting import figure
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+TEXT = "#4a5160"
+GRID = "#e4e7ec"
+LINE = "#b4bac5"
+HATCH = "#b4bac5"
+CURSOR_COLOR = "#e0287d"
+
+
+def apply(plot: figure) -> None:
+    """Dress a figure."""
+    plot.toolbar.autohide = True
+    plot.toolbar.logo = None
+    plot.background_fill_color = None
+    plot.border_fill_color = None
+    plot.outline_line_color = LINE
+    plot.min_border = 6
+    plot.min_border_right = 14
+    plot.axis.axis_label_text_font = FONT
+    plot.axis.axis_label_text_font_size = "12px"
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.axis_label_text_color = TEXT
+    plot.axis.major_label_text_font = FONT
+    plot.axis.major_label_text_font_size = "11px"
+    plot.axis.major_label_text_color = TEXT
+    plot.axis.axis_line_color = None
+    plot.axis.major_tick_line_color = LINE
+    plot.axis.major_tick_in = 0
+    plot.axis.minor_tick_line_color = None
+    plot.grid.grid_line_color = GRID
+
+
+def hatch(plot: figure) -> None:
+    """A hatched ground, which shows wherever a cell is missing; no grid, the cells are one."""
+    plot.background_hatch_pattern = "right_diagonal_line"
+    plot.background_hatch_color = HATCH
+    plot.background_hatch_scale = 8
+    plot.background_hatch_weight = 0.6
+    plot.grid.visible = False
+
+
+def apply_bar(bar: ColorBar) -> None:
+    """Dress a colour bar."""
+    bar.background_fill_color = None
+    bar.bar_line_color = None
+    bar.major_label_text_font = FONT
+    bar.major_label_text_font_size = "11px"
+    bar.major_label_text_color = TEXT
+    bar.major_tick_line_color = None
+
+
+def apply_legend(legend: Legend) -> None:
+    """Dress a legend that stands above the plot."""
+    legend.orientation = "horizontal"
+    legend.click_policy = "hide"
+    legend.background_fill_color = None
+    legend.border_line_color = None
+    legend.label_text_font = FONT
+    legend.label_text_font_size = "11px"
+    legend.label_text_color = TEXT
+    legend.glyph_width, legend.spacing, legend.padding, legend.margin = 14, 10, 0, 2
