@@ -9,6 +9,7 @@ from __future__ import annotations
 from mi.domain.analyzer import Analyzer, Output
 from mi.domain.family import Family
 from mi.domain.values import Option
+from mi.domain.visualization import Field, Visualization
 from mi.hookspecs import hookimpl
 
 WEIGHT_SPECTRUM = Analyzer(
@@ -42,8 +43,47 @@ WEIGHT_SPECTRUM = Analyzer(
     },
 )
 
+_QUANTITY = {
+    "quantity": Option(
+        type="str",
+        default="share",
+        choices=("share", "energy"),
+        description="share of all frequencies' energy, or the energy itself",
+    )
+}
+
+SPECTRUM = Visualization(
+    id="fourier_library.weight_spectrum",
+    title="Frequencies of a weight matrix",
+    description="Energy in each frequency at the cursor. Noise shows about the same everywhere; "
+    "a circuit made of few frequencies leaves few bars.",
+    reads=(WEIGHT_SPECTRUM.id,),
+    fields={"spectrum": Field("bars", dims=("freq",), range=(0, None))},
+    frame="mi_fourier_library.views:spectrum_frame",
+    figure="mi_fourier_library.views:spectrum_figure",
+    options=_QUANTITY,
+)
+
+HISTORY = Visualization(
+    id="fourier_library.weight_spectrum_history",
+    title="Frequencies of a weight matrix over training",
+    description="Energy in each frequency at every checkpoint.",
+    reads=(WEIGHT_SPECTRUM.id,),
+    fields={"history": Field("image", dims=("freq", "epoch"), range=(0, None), static=True)},
+    static="mi_fourier_library.views:history_static",
+    figure="mi_fourier_library.views:history_figure",
+    options=_QUANTITY,
+    x="epoch",
+)
+
 
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
     """Offered to every family."""
     return [WEIGHT_SPECTRUM]
+
+
+@hookimpl
+def visualize(family: Family) -> list[Visualization]:
+    """Offered to every family."""
+    return [SPECTRUM, HISTORY]

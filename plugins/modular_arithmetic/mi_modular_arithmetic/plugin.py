@@ -5,8 +5,10 @@ from __future__ import annotations
 from mi.domain.analyzer import Analyzer
 from mi.domain.code import FamilyCode
 from mi.domain.family import Family
+from mi.domain.visualization import Visualization
 from mi.hookspecs import hookimpl
 from mi_modular_arithmetic.analyzers import ANALYZERS
+from mi_modular_arithmetic.visualizations import VISUALIZATIONS
 
 
 @hookimpl
@@ -26,6 +28,12 @@ def register_family() -> list[FamilyCode]:
 def analyze(family: Family) -> list[Analyzer]:
     """Analyses of networks that add modulo p, for the families whose code is ours."""
     return list(ANALYZERS) if _is_ours(family) else []
+
+
+@hookimpl
+def visualize(family: Family) -> list[Visualization]:
+    """Figures of these analyses, for the same families."""
+    return list(VISUALIZATIONS) if _is_ours(family) else []
 
 
 def _is_ours(family: Family) -> bool:

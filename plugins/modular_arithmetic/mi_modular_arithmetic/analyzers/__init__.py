@@ -16,6 +16,19 @@ from mi_modular_arithmetic.analyzers.declare_circuit import (
     NEURON_TIMELINE,
 )
 
+__all__ = [
+    "ACCURACY_GRID",
+    "ANALYZERS",
+    "ATTENTION_PATTERN",
+    "ATTENTION_SCORES",
+    "EFFECTIVE_DIMENSION",
+    "GRADUATION",
+    "LOGIT_SPECTRUM",
+    "NEURON_FREQUENCIES",
+    "NEURON_TIMELINE",
+    "PROGRESS_MEASURES",
+]
+
 ANALYZERS = (
     LOGIT_SPECTRUM,
     PROGRESS_MEASURES,

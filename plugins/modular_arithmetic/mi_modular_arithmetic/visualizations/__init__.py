@@ -1,0 +1,45 @@
+"""What can be seen of a network that adds modulo p. Light: functions are named, not imported."""
+
+from __future__ import annotations
+
+from mi_modular_arithmetic.visualizations.declare_behaviour import (
+    ACCURACY,
+    ATTENTION_SPECTRUM,
+    DIMENSION,
+    GRADUATION_MAP,
+    MEAN_ATTENTION,
+    PATTERN_MAP,
+    RESIDUES,
+    SINGULAR_VALUES,
+)
+from mi_modular_arithmetic.visualizations.declare_circuit import (
+    EXCLUDED,
+    FREQUENCY_STRENGTH,
+    NEURON_MAP,
+    NEURON_SPECTRUM,
+    PROGRESS,
+    SPARSITY,
+    TIMELINE,
+    TRIG_COEFFICIENTS,
+    WEIGHTS,
+)
+
+VISUALIZATIONS = (
+    PROGRESS,
+    TRIG_COEFFICIENTS,
+    FREQUENCY_STRENGTH,
+    EXCLUDED,
+    NEURON_SPECTRUM,
+    TIMELINE,
+    NEURON_MAP,
+    PATTERN_MAP,
+    MEAN_ATTENTION,
+    ATTENTION_SPECTRUM,
+    ACCURACY,
+    RESIDUES,
+    GRADUATION_MAP,
+    DIMENSION,
+    SINGULAR_VALUES,
+    SPARSITY,
+    WEIGHTS,
+)

@@ -1,0 +1,85 @@
+"""Figures of singular values and effective dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mi_modular_arithmetic.analyzers.dimension import JOINT, PER_HEAD
+from mi_modular_arithmetic.visualizations.parts import DIMENSION, PROGRESS, key_frequencies
+
+if TYPE_CHECKING:
+    from mi.views.context import FigureContext
+    from mi.views.data import ViewData
+
+Options = Mapping[str, Any]
+MEASURES = {
+    "participation_ratio": "participation ratio",
+    "stable_rank": "stable rank",
+    "entropy_rank": "entropy rank",
+}
+TWICE = "2 × key frequencies"
+
+
+def dimension_static(data: ViewData, options: Options) -> dict[str, Any]:
+    """``dimension``: the chosen measure of each matrix by epoch, and what the key frequencies would need."""
+    artifacts = data.artifacts[DIMENSION]
+    values = artifacts[options["measure"]].values  # (epochs, matrices)
+    names = artifacts["matrix"].values.tolist()
+    columns = {name: values[:, names.index(name)] for name in JOINT}
+    for name in PER_HEAD:
+        heads = [i for i, one in enumerate(names) if one.startswith(f"{name}.")]
+        columns[_mean(name)] = values[:, heads].mean(axis=1)
+    needed = 2 * len(key_frequencies(data.artifacts[PROGRESS]))
+    columns[TWICE] = np.full(len(values), float(needed))
+    return {"dimension": {"epoch": artifacts["epoch"].values, **columns}}
+
+
+def dimension_figure(sources: Any, context: FigureContext, options: Options) -> Any:
+    """One line a matrix."""
+    from mi.views.recipes import epoch_lines
+
+    names = [*JOINT, *map(_mean, PER_HEAD), TWICE]
+    return epoch_lines(
+        sources,
+        context,
+        "dimension",
+        names,
+        y=f"{MEASURES[options['measure']]} (dimensions)",
+        dashes={TWICE: "dotted"},
+    )
+
+
+def singular_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
+    """``values``: singular values of each matrix from the largest; of one head where heads differ."""
+    artifacts = data.at(DIMENSION, epoch)
+    values, names = artifacts["singular_values"].values, artifacts["matrix"].values.tolist()
+    columns = {label: values[names.index(name)] for name, label in _singular(options).items()}
+    return {"values": {"rank": artifacts["rank"].values + 1, **columns}}
+
+
+def singular_figure(sources: Any, context: FigureContext, options: Options) -> Any:
+    """One line a matrix."""
+    from mi.views.recipes import lines
+
+    return lines(
+        sources,
+        context,
+        "values",
+        list(_singular(options).values()),
+        x="rank",
+        x_label="rank (from the largest)",
+        y="singular value",
+    )
+
+
+def _mean(name: str) -> str:
+    return f"{name} (mean of heads)"
+
+
+def _singular(options: Options) -> dict[str, str]:
+    """Names of the matrices shown -> labels."""
+    head = options["head"]
+    return {name: name for name in JOINT} | {f"{n}.{head}": f"{n} of head {head}" for n in PER_HEAD}
