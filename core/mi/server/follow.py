@@ -1,0 +1,73 @@
+"""One open page: its roots on a document, and the server's answer when its cursor comes to rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from mi.server.target import Target
+from mi.views import assets
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from mi.views.page import ReportPage
+
+# Of several cursors that come to rest within this time only the last is answered.
+SETTLE_MS = 15
+
+
+@define(eq=False)
+class Follower:
+    """Sends exact values for the epoch at which a page's cursor rests; the latest one wins."""
+
+    document: Document
+    page: ReportPage
+    waiting: bool = False
+    sent: int | None = None
+
+    def on_state(self, attribute: str, old: Any, new: Any) -> None:
+        """The page says where its cursor rests."""
+        if not self.waiting:
+            self.waiting = True
+            self.document.add_timeout_callback(self.push, SETTLE_MS)
+
+    def push(self) -> None:
+        """Send what belongs to the latest epoch; copies slices of frames, reads nothing."""
+        self.waiting = False
+        epoch = self._epoch()
+        if epoch is not None and epoch != self.sent:
+            self.sent = epoch
+            self.page.push_exact(epoch)
+
+    def _epoch(self) -> int | None:
+        """The framed epoch nearest to what the browser sent, which may be anything."""
+        said = self.page.state.data.get("epoch")
+        try:
+            epoch = float(said[0])
+        except (TypeError, ValueError, LookupError):
+            return None
+        if not len(self.page.epochs) or epoch != epoch:
+            return None
+        return int(self.page.epochs[self.page.nearest(epoch)])
+
+
+def attach(document: Document, target: Target, page: ReportPage) -> None:
+    """Put a built page on a session's document."""
+    for root in page.roots:
+        document.add_root(root)
+    document.title = f"{page.variant.name} · {page.title} · mi"
+    document.template = assets.template()
+    document.template_variables.update(
+        page.variables(chooser=target.chooser, notices=(*target.notices, *_shown_instead(target, page)))
+    )
+    page.state.on_change("data", Follower(document, page).on_state)
+
+
+def _shown_instead(target: Target, page: ReportPage) -> tuple[str, ...]:
+    """That the epoch asked for has no checkpoint, and which is shown."""
+    if target.epoch is None or not len(page.epochs):
+        return ()
+    shown = int(page.epochs[page.position])
+    return () if shown == target.epoch else (f"asked {target.epoch:,} · shown {shown:,}",)

@@ -1,0 +1,56 @@
+"""Plain pages as HTML: every value escaped, since names and sentences come from files and addresses."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from mi.server.catalog import Catalog
+    from mi.server.target import Missing
+
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" '
+    'fill="#1f4e79"/><path d="M6 8c5 0 6 15 10 15s4-9 10-9" fill="none" stroke="#fff" stroke-width="3" '
+    'stroke-linecap="round"/><circle cx="16" cy="23" r="3" fill="#f5b82e"/></svg>'
+)
+
+
+ASSETS = ("server.css", "chooser.js")
+
+
+@cache
+def read_asset(name: str) -> bytes | None:
+    """A file that plain pages load, or None where there is none of that name."""
+    return (files("mi.server") / "assets" / name).read_bytes() if name in ASSETS else None
+
+
+def render_landing(catalog: Catalog) -> str:
+    """The landing page."""
+    return _environment().get_template("landing.html.j2").render(catalog=catalog, title=catalog.workspace)
+
+
+def render_missing(missing: Missing) -> str:
+    """The page that says why there is no other."""
+    page = _environment().get_template("missing.html.j2")
+    return page.render(missing=missing, chooser=missing.chooser, title=missing.title)
+
+
+@cache
+def _environment() -> Environment:
+    """Compiled once a process; holds templates and nothing of a session."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = files("mi.server") / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(str(folder)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment

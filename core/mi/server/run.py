@@ -1,0 +1,116 @@
+"""Start a server, and run it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mi.errors import ParameterError
+from mi.server.hosts import HostGuard, allowed_hosts, is_loopback
+from mi.server.sockets import bind
+
+if TYPE_CHECKING:
+    from bokeh.server.server import BaseServer
+
+    from mi.domain.workspace import Workspace
+
+# A page of ours sends no body; a request that does is not for us.
+MAX_BODY_BYTES = 64 * 1024
+IDLE_SECONDS, BODY_SECONDS = 120, 10
+
+
+@frozen
+class Running:
+    """A server that accepts requests."""
+
+    url: str
+    port: int
+    base: BaseServer
+    close: Callable[[], None]
+
+
+def check_host(host: str, allow_hosts: Sequence[str]) -> None:
+    """Refuse an address that others can reach, unless the names it is reached by are given.
+
+    Raises:
+        ParameterError: as above.
+    """
+    if not host:
+        raise ParameterError("--host is '', expected an address such as 127.0.0.1")
+    if not is_loopback(host) and not allow_hosts:
+        raise ParameterError(
+            f"--host {host} can be reached from other machines, and pages ask for no password; if that is "
+            "what you want, name the host that browsers will use with --allow-host"
+        )
+
+
+def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str] = ()) -> Running:
+    """Listen on ``host`` and ``port`` (0 for a free one) with the running event loop.
+
+    Raises:
+        ParameterError: the address cannot be had, or is not allowed.
+    """
+    check_host(host, allow_hosts)
+    allowed_hosts(port, allow_hosts)  # a bad name is refused before anything is opened
+    sockets, port = bind(host, port)
+    from bokeh.server.server import BaseServer
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop
+
+    from mi.server.site import Site
+    from mi.server.tornado_app import MiTornado
+
+    guard = HostGuard(allowed_hosts(port, [*allow_hosts, *_own_name(host)]))
+    site = Site(workspace, guard)
+    tornado = MiTornado(site)
+    http = HTTPServer(
+        tornado,
+        max_body_size=MAX_BODY_BYTES,
+        idle_connection_timeout=IDLE_SECONDS,
+        body_timeout=BODY_SECONDS,
+    )
+    http.add_sockets(sockets)
+    base = BaseServer(IOLoop.current(), tornado, http)
+    base.start()
+
+    def close() -> None:
+        base.stop()
+        site.close()
+
+    shown = f"[{host}]" if ":" in host else host
+    return Running(f"http://{shown}:{port}/", port, base, close)
+
+
+def serve(
+    workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str], ready: Callable[[Running], None]
+) -> None:
+    """Serve until Ctrl-C or a termination signal; ``ready`` is called once, when requests are accepted."""
+    for name in ("bokeh", "tornado"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+                loop.add_signal_handler(number, stop.set)
+        running = start(workspace, host, port, allow_hosts)
+        ready(running)
+        try:
+            await stop.wait()
+        finally:
+            running.close()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main())
+
+
+def _own_name(host: str) -> list[str]:
+    """The bound address as a name to be reached by, but not one that stands for every interface."""
+    return [] if host in ("0.0.0.0", "::") else [f"[{host}]" if ":" in host else host]

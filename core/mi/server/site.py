@@ -1,0 +1,42 @@
+"""What every handler of one server shares: the workspace, worker threads, the guard. Nothing of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from attrs import define, field
+
+from mi.domain.workspace import Workspace
+from mi.server.hosts import HostGuard
+
+T = TypeVar("T")
+WORKERS = 4
+MAX_SESSIONS = 32
+
+
+@define(eq=False)
+class Site:
+    """One served workspace.
+
+    Attributes:
+        workspace: families, variants, reports.
+        guard: which requests are answered.
+        max_sessions: open report pages at most.
+        pool: reads the store and builds pages, so that the loop stays free for other sessions.
+    """
+
+    workspace: Workspace
+    guard: HostGuard
+    max_sessions: int = MAX_SESSIONS
+    pool: ThreadPoolExecutor = field(factory=lambda: ThreadPoolExecutor(WORKERS, "mi-serve"))
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """``function(*arguments)`` on a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+    def close(self) -> None:
+        """Let waiting work go; what runs is not waited for."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
