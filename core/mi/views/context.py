@@ -10,6 +10,7 @@ from attrs import define, field
 from bokeh.models import (
     ColorBar,
     ColorMapper,
+    CustomJS,
     HoverTool,
     LinearColorMapper,
     LogColorMapper,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mi.views.data import ViewData
 
 HEIGHT = 320
+_TAP = "window.__mi?.tap(cb_obj.x)"
 CURSOR = "mi-cursor"  # the name by which the page's script finds the lines to move
 
 
@@ -112,6 +114,7 @@ class FigureContext:
         if over_epochs:
             plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
             self.cursor(plot)
+            plot.js_on_event("tap", CustomJS(code=_TAP))
         return plot
 
     def cursor(self, plot: Figure) -> Span:

@@ -1,0 +1,212 @@
+"""Panels as cards: a figure, or a sentence that says why there is none. One that fails harms no other."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from typing import Any
+
+import numpy as np
+from attrs import define, field
+from bokeh.core.serialization import Serializer
+from bokeh.models import ColumnDataSource, LayoutDOM, Range1d
+
+from mi.domain.report import Panel
+from mi.domain.values import check_options
+from mi.domain.visualization import Visualization
+from mi.errors import MiError, ParameterError, PluginError, unknown
+from mi.refs import resolve
+from mi.views.cache import FRAMES, ByteCache
+from mi.views.context import FigureContext
+from mi.views.data import DataSource, MissingArtifacts, ViewData
+from mi.views.frames import FrameSet, make_frames
+from mi.views.palettes import ColorBook
+from mi.views.sources import current_sources, describe, stacked_source
+
+log = logging.getLogger(__name__)
+OK, MISSING, ERROR, UNKNOWN = "ok", "missing", "error", "unknown"
+
+
+@define(eq=False)
+class Card:
+    """One panel of a page.
+
+    Attributes:
+        id: ``panel-<i>``, also the name of its Bokeh root.
+        visualization: its id.
+        title, description: for users.
+        width: columns of the 12-column grid.
+        plugin: name, distribution and version of the plugin.
+        state: ``ok``, ``missing`` (artifacts), ``error`` (the visualization failed), ``unknown`` (no plugin
+            offers it).
+        sentence: why there is no figure, or what is missing of it; empty when nothing is.
+        command: what mends it, for a terminal; may be empty.
+        provenance: what the figure was made from.
+        root: the figure; None unless ``ok``.
+        stack: the source of all frames; None unless ``ok``.
+        frames: the frames; None unless ``ok``.
+        spec: what the page's script must know, as plain JSON.
+    """
+
+    id: str
+    visualization: str
+    title: str
+    width: int
+    description: str = ""
+    plugin: str = ""
+    state: str = OK
+    sentence: str = ""
+    command: str = ""
+    provenance: tuple[str, ...] = ()
+    root: LayoutDOM | None = None
+    stack: ColumnDataSource | None = None
+    frames: FrameSet | None = None
+    spec: dict[str, Any] = field(factory=dict)
+
+
+@define(eq=False)
+class CardMaker:
+    """What the panels of one page share.
+
+    Attributes:
+        source: the variant's artifacts.
+        epoch: the epoch shown first.
+        x_epochs: range of every epoch axis.
+        colors: one colour a key.
+        cache: frames that other pages may have made.
+    """
+
+    source: DataSource
+    epoch: int
+    x_epochs: Range1d
+    colors: ColorBook = field(factory=ColorBook)
+    cache: ByteCache = FRAMES
+
+    def make(self, i: int, panel: Panel) -> Card:
+        """The card of a panel; never raises for what a visualization or a store does wrong."""
+        card = Card(f"panel-{i}", panel.visualization, panel.title or panel.visualization, panel.width)
+        variant = self.source.variant
+        host = variant.workspace.host
+        record = host.record_of(panel.visualization)
+        if record is not None:
+            card.plugin = f"{record.name} ({record.source})"
+        try:
+            offered = host.visualizations(variant.family)
+            if panel.visualization not in offered:
+                card.state = UNKNOWN
+                card.sentence = str(unknown("visualization", panel.visualization, offered))
+                broken = record.failures[0] if record is not None and record.failures else None
+                if broken is not None and record is not None:
+                    card.sentence = f"Plugin {record.name} failed in {broken.hook}: {broken.error}"
+                    card.command = f"mi plugins {record.name}"
+                return card
+            visualization = offered[panel.visualization]
+            card.title = panel.title or visualization.title
+            card.description = visualization.description
+            self._draw(card, visualization, panel)
+        except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+            log.warning("panel %s: %s failed", card.id, panel.visualization, exc_info=True)
+            card.root = card.stack = card.frames = None
+            card.spec = {}
+            card.state, card.sentence = ERROR, self._said(error)
+        return card
+
+    def _draw(self, card: Card, visualization: Visualization, panel: Panel) -> None:
+        family = self.source.variant.family
+        given = {**family.use("visualization", visualization.id).options, **panel.options}
+        options = check_options(f"visualization {visualization.id}", visualization.options, given)
+        data = self._data(visualization)
+        if isinstance(data, MissingArtifacts):
+            card.state, card.sentence, card.command = MISSING, data.sentence, data.command
+            return
+        key = (visualization.id, data.token, repr(sorted(options.items())))
+        frames = self.cache.get(key, lambda: make_frames(data, visualization, options))
+        # A plugin may have been reloaded under the same id: the frames are its older self's.
+        sources = current_sources(frames, self.epoch, card.id)
+        context = FigureContext(
+            visualization=visualization,
+            data=data,
+            scales=frames.scales,
+            extents=frames.extents,
+            epoch=self.epoch,
+            x_epochs=self.x_epochs,
+            colors=self.colors,
+            width=panel.width,
+        )
+        root = resolve(visualization.figure)(sources, context, options)
+        _check_figure(visualization, root)
+        root.name, card.root = card.id, root
+        card.stack, card.frames, card.spec = stacked_source(frames, card.id), frames, describe(frames)
+        card.provenance = self._provenance(visualization, data)
+        if frames.missing and card.spec["fields"]:
+            card.sentence = _gaps(frames.missing, len(frames.epochs))
+            card.command = self.source.command(visualization.reads)
+
+    def _data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
+        if not len(self.source.epochs):
+            variant = self.source.variant
+            family = variant.family
+            settings = [
+                f"{k}={v}" for k, v in variant.parameters.items() if v != family.parameters[k].default
+            ]
+            words = ["mi", "train", family.name, *(w for s in settings for w in ("--set", s))]
+            return MissingArtifacts((), f"{variant.name} has no checkpoints yet.", shlex.join(words))
+        return self.source.data(visualization)
+
+    def _provenance(self, visualization: Visualization, data: ViewData) -> tuple[str, ...]:
+        said = [f"probe {self.source.probe_name}"] if visualization.reads else []
+        for id in visualization.reads:
+            version = data.artifacts[id].attrs.get("version")
+            said.append(f"{id} v{version}" if version is not None else id)
+        if visualization.losses:
+            said.append("loss history")
+        n = len(self.source.epochs)
+        said.append(f"{n} checkpoint{'s' if n != 1 else ''}")
+        return tuple(said)
+
+    def _said(self, error: BaseException) -> str:
+        """One line for users, without the workspace's absolute path."""
+        text = " ".join(str(error).split())
+        if not isinstance(error, MiError):
+            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return text.replace(f"{self.source.variant.workspace.root}/", "")[:600]
+
+
+def _gaps(missing: tuple[int, ...], total: int) -> str:
+    shown = ", ".join(f"{e:,}" for e in missing[:4]) + (", …" if len(missing) > 4 else "")
+    return f"No artifacts at {len(missing)} of {total} checkpoints (epoch {shown})."
+
+
+def _check_figure(visualization: Visualization, root: Any) -> None:
+    """Refuse now what would blank the whole page later.
+
+    Raises:
+        PluginError: no Bokeh model, ragged columns, or something that Bokeh cannot send.
+    """
+    owner = f"visualization {visualization.id}: figure"
+    if not isinstance(root, LayoutDOM):
+        raise PluginError(f"{owner} returned {type(root).__name__}, expected a Bokeh figure or layout")
+    for model in root.references():
+        if isinstance(model, ColumnDataSource):
+            lengths = {str(name): len(column) for name, column in model.data.items()}
+            if len(set(lengths.values())) > 1:
+                raise PluginError(f"{owner} has a source with columns of different lengths: {lengths}")
+            for name, column in model.data.items():
+                if isinstance(column, np.ndarray) and column.dtype == np.float16:
+                    raise PluginError(f"{owner}: column {name} is float16, expected float32")
+    try:
+        Serializer().encode(root)
+    except Exception as error:
+        raise PluginError(f"{owner} cannot be sent to a browser: {error}") from error
+
+
+def check_panel(visualizations: dict[str, Visualization], panel: Panel) -> str:
+    """What is wrong with a panel of a report before any variant is chosen; empty when nothing is."""
+    if panel.visualization not in visualizations:
+        return str(unknown("visualization", panel.visualization, visualizations))
+    declared = visualizations[panel.visualization]
+    try:
+        check_options(f"visualization {declared.id}", declared.options, panel.options)
+    except ParameterError as error:
+        return str(error)
+    return ""
