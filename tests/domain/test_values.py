@@ -17,7 +17,7 @@ from mi.errors import ParameterError, UnknownNameError
 @pytest.mark.parametrize(
     "declared, good, bad, expected",
     [
-        ({"type": "int", "default": 3, "minimum": 2, "maximum": 9}, [2, 9], 
+        ({"type": "int", "default": 3, "minimum": 2, "maximum": 9}, [2, 9],
          [1, 10, 3.0, True, "3", None], "a whole number from 2 to 9"),
         ({"type": "int", "default": 3, "maximum": 9}, [-4], [10], "a whole number of at most 9"),
         ({"type": "float", "default": 1, "minimum": 0}, [0, 1e300],

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from mi.domain.family import Family
 from mi.domain.probe import ProbeKind
 from mi.domain.values import Option
+from mi.domain.visualization import Field, Visualization
 from mi.hookspecs import hookimpl
 
 _WHERE = Option(
@@ -68,5 +69,26 @@ def provide_probe(family: Family) -> Iterable[ProbeKind]:
                 ),
             },
             description="texts, for families with a tokenizer",
+        ),
+    )
+
+
+@hookimpl
+def visualize(family: Family) -> Iterable[Visualization]:
+    """Visualizations for every family that is trained here."""
+    return (
+        Visualization(
+            id="core.losses",
+            title="Loss and accuracy",
+            description="Loss and accuracy on every set of data, over all epochs of training; ticks mark "
+            "checkpoints. The loss axis is logarithmic: equal steps are equal ratios.",
+            losses=True,
+            static="mi.builtin.losses:static",
+            figure="mi.builtin.losses:figure",
+            x="epoch",
+            fields={
+                "loss": Field("line", ("epoch",), scale="log", static=True),
+                "accuracy": Field("line", ("epoch",), range=(0.0, 1.0), static=True),
+            },
         ),
     )
