@@ -25,5 +25,5 @@ def figure(sources: dict[str, Any], context: Any, options: dict[str, Any]) -> An
     from bokeh.plotting import figure as bokeh_figure
 
     plot = bokeh_figure(width=300, height=300)
-    plot.image("image", 0, 0, 1, 1, source=sources["right"], color_mapper=context.scale("right").mapper)
+    plot.image("image", 0, 0, 1, 1, source=sources["right"], color_mapper=context.mapper("right"))
     return plot
