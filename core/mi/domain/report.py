@@ -79,7 +79,7 @@ def load_report(path: Path) -> Report:
 
 
 def save_report(report: Report, folder: Path) -> Path:
-    """Write a report atomically into ``folder``; defaults are left out so that diffs stay small.
+    """Write a report atomically into ``folder``.
 
     Raises:
         ParameterError: the name cannot be a file name.
@@ -88,6 +88,13 @@ def save_report(report: Report, folder: Path) -> Path:
         raise ParameterError(
             f"report name is {report.name!r}, expected lower-case letters, digits, '.', '_' and '-'"
         )
+    path = folder / f"{report.name}.json"
+    write_json(path, report_data(report))
+    return path
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """A report as its file holds it; defaults are left out so that diffs stay small."""
     data: dict[str, Any] = {"schema": SCHEMA, "title": report.title, "probe": report.probe}
     if report.notes:
         data["notes"] = report.notes
@@ -100,6 +107,4 @@ def save_report(report: Report, folder: Path) -> Path:
             entry["options"] = dict(panel.options)
         panels.append(entry)
     data["panels"] = panels
-    path = folder / f"{report.name}.json"
-    write_json(path, data)
-    return path
+    return data

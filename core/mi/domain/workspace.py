@@ -122,7 +122,8 @@ class Workspace:
             matches = [v for v in pool if v.name == ref]
             if not matches:
                 self._raise_unreadable(ref, family)
-                raise unknown("variant", ref, [v.name for v in pool])
+                hint = "" if pool else "Make one with `mi train`."
+                raise unknown("variant", ref, [v.name for v in pool], hint=hint)
         else:
             for name in parameters:  # a misspelt parameter is an error, not "no match"
                 if family is not None and name not in self.family(family).parameters:
