@@ -148,12 +148,12 @@ class _Plain:
     def __init__(self, name: str) -> None:
         self.name = name
         self.began: tuple[float, int] | None = None
-        self.said = time.monotonic()
+        self.said = 0.0
 
     def __call__(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
         now = time.monotonic()
         if self.began is None:
-            self.began = (now, epoch)
+            self.began, self.said = (now, epoch), now
         if now - self.said < PLAIN_SECONDS:
             return
         self.said = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +50,20 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
     # Contiguous copies on the CPU: safetensors refuses views that share storage.
     plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    write_atomic(path, save(plain, dict(metadata)))
+    write_atomic(path, _canonical(save(plain, dict(metadata))))
+
+
+def _canonical(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted.
+
+    safetensors writes it in random order, but :func:`digest` wants the same content as the same bytes.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, torch.Tensor]:

@@ -1,0 +1,1 @@
+"""Linear maps learnt from noisy batches."""

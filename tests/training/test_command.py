@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mi.cli.group import cli
+from mi.domain.workspace import Variant, Workspace
+from mi.store.checkpoints import list_checkpoints, load_tensors
+from mi.store.layout import VariantPaths
+from mi.store.losses import open_losses
+from mi.training import train, variant_state
+
+Start = Callable[..., "subprocess.Popen[str]"]
+SLOW = ("--set", "pause=0.02", "--epochs", "60", "--checkpoints", "0:60:4")
+
+
+@pytest.fixture
+def mi(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.run(["-w", str(workspace.root), *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_the_closing_line_says_what_there_is(mi) -> None:
+    code, out, err = mi("train", "lines", "--set", "seed=4", "--epochs", "9", "--checkpoints", "0:9:3")
+    assert (code, err) == (0, "")
+    number = r"[\d.e+-]+"
+    assert re.fullmatch(
+        rf"lines/seed4: 4 checkpoints to epoch 9, 9 epochs trained in {number} s; "
+        rf"train loss {number}, test loss {number}\n",
+        out,
+    )
+
+
+def test_every_option_reaches_the_training(mi, workspace: Workspace) -> None:
+    arguments = ["--set", "optimizer=sgd", "--epochs", "8", "--checkpoints", "0:8:2", "--states", "every 2"]
+    assert (
+        mi("train", "lines", *arguments, "--evaluate-every", "3", "--threads", "1", "--device", "cpu")[0] == 0
+    )
+    variant = workspace.variant("seed0_optimizersgd")
+    paths = VariantPaths(variant.folder)
+    assert sorted(p.name for p in paths.states.iterdir()) == [paths.state(e).name for e in (0, 4, 8)]
+    losses = open_losses(paths)
+    assert losses.test_loss.dropna("epoch").epoch.values.tolist() == [0, 2, 3, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["lnes"], r"unknown family 'lnes': did you mean lines\?"),
+        (["lines", "--set", "sed=1"], r"unknown parameter of family lines 'sed': did you mean seed\?"),
+        (["lines", "--set", "seed=one"], r"seed is 'one', expected a whole number"),
+        (["lines", "--set", "seed"], r"--set 'seed': expected NAME=VALUE"),
+        (["lines", "--epochs", "-3"], r"epochs is -3, expected a whole number of at least 0"),
+        (["lines", "--checkpoints", "a:b"], r"epochs 'a:b': expected an epoch or START:STOP:STEP"),
+        (["lines", "--states", "some"], r"states is 'some', expected 'all', 'every N' or 'last'"),
+        (["lines", "--device", "abacus"], r"device is 'abacus', which cannot be used here"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(
+    mi, workspace: Workspace, arguments: list[str], sentence: str
+) -> None:
+    code, out, err = mi("train", *arguments)
+    assert (code, out) == (2, "")
+    assert re.match(rf"mi: {sentence}", err)
+    assert err.count("\n") == 1
+    assert not (workspace.root / "results").exists()
+
+
+def test_a_family_that_a_plugin_ships_is_hinted_at(mi, workspace: Workspace) -> None:
+    import shutil
+
+    shutil.rmtree(workspace.root / "model_families" / "lines")
+    code, _, err = mi("train", "lines")
+    assert code == 2
+    assert "`mi families add lines`" in err
+
+
+def test_an_existing_variant_is_refused_with_what_to_do(mi) -> None:
+    assert mi("train", "lines", "--epochs", "4")[0] == 0
+    code, _, err = mi("train", "lines", "--epochs", "4")
+    assert code == 2
+    assert err == (
+        "mi: lines/seed0 exists (trained to epoch 4); continue it with --resume, nothing is overwritten\n"
+    )
+    code, out, err = mi("train", "lines", "--epochs", "4", "--resume")
+    assert code == 0
+    assert "trained already" in err
+    assert "2 checkpoints to epoch 4, 0 epochs trained" in out
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _same(a: VariantPaths, b: VariantPaths) -> None:
+    assert open_losses(a).identical(open_losses(b))
+    assert [c.epoch for c in list_checkpoints(a)] == [c.epoch for c in list_checkpoints(b)]
+    for one, other in zip(list_checkpoints(a), list_checkpoints(b), strict=True):
+        assert one.path.read_bytes() == other.path.read_bytes()
+
+
+@pytest.fixture
+def undisturbed(declare, tmp_path_factory: pytest.TempPathFactory) -> VariantPaths:
+    variant = declare(pause=0.02)
+    folder = tmp_path_factory.mktemp("undisturbed") / variant.name
+    train(
+        Variant(
+            workspace=variant.workspace, family=variant.family, parameters=variant.parameters, folder=folder
+        ),
+        epochs=60,
+        schedule="0:60:4",
+    )
+    return VariantPaths(folder)
+
+
+def test_ctrl_c_exits_130_and_tells_how_to_go_on(
+    start: Start, mi, declare, undisturbed: VariantPaths
+) -> None:
+    paths = VariantPaths(declare(pause=0.02).folder)
+    process = start(*SLOW)
+    _wait_for(paths.checkpoint(12), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    told = re.fullmatch(
+        r"mi: interrupted at epoch (\d+), nothing lost; "
+        r"continue with `mi train lines --set pause=0\.02 --resume`\n",
+        err,
+    )
+    assert told, err
+    assert variant_state(paths) == f"interrupted at {told.group(1)}"
+    code, out, _ = mi("train", "lines", "--set", "pause=0.02", "--resume")
+    assert code == 0
+    assert "16 checkpoints to epoch 60" in out
+    _same(paths, undisturbed)
+
+
+@pytest.mark.parametrize("after", [4, 24, 44])
+def test_killed_at_any_instant_it_resumes_to_the_bit(
+    start: Start, mi, declare, undisturbed: VariantPaths, after: int
+) -> None:
+    paths = VariantPaths(declare(pause=0.02).folder)
+    process = start(*SLOW)
+    _wait_for(paths.state(after), process)  # the state is there, its checkpoint perhaps not yet
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    reached = [c.epoch for c in list_checkpoints(paths)]
+    assert reached == list(range(0, reached[-1] + 1, 4))
+    assert after - 4 <= reached[-1] < 60
+    for checkpoint in list_checkpoints(paths):
+        assert load_tensors(checkpoint.path).keys() == {"matrix", "offset"}
+    losses = open_losses(paths)
+    assert losses.sizes["epoch"] > reached[-1]
+    assert variant_state(paths).startswith("interrupted at")
+    assert mi("train", "lines", "--set", "pause=0.02", "--resume")[0] == 0
+    _same(paths, undisturbed)
