@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from mi.server.render import report_template
 from mi.server.target import Target
-from mi.views import assets
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -55,19 +55,20 @@ class Follower:
 
 def attach(document: Document, target: Target, page: ReportPage) -> None:
     """Put a built page on a session's document."""
+    document.config.notify_connection_status = False  # the page says it in its own place and words
     for root in page.roots:
         document.add_root(root)
     document.title = f"{page.variant.name} · {page.title} · mi"
-    document.template = assets.template()
+    document.template = report_template()
     document.template_variables.update(
-        page.variables(chooser=target.chooser, notices=(*target.notices, *_shown_instead(target, page)))
+        page.variables(chooser=target.chooser, notices=target.notices, asked=_asked(target, page))
     )
     page.state.on_change("data", Follower(document, page).on_state)
 
 
-def _shown_instead(target: Target, page: ReportPage) -> tuple[str, ...]:
-    """That the epoch asked for has no checkpoint, and which is shown."""
+def _asked(target: Target, page: ReportPage) -> dict[str, int] | None:
+    """The epoch asked for and the one shown, where they differ."""
     if target.epoch is None or not len(page.epochs):
-        return ()
+        return None
     shown = int(page.epochs[page.position])
-    return () if shown == target.epoch else (f"asked {target.epoch:,} · shown {shown:,}",)
+    return None if shown == target.epoch else {"asked": target.epoch, "shown": shown}

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
     from mi.server.catalog import Catalog
     from mi.server.target import Missing
@@ -19,13 +19,18 @@ ICON = (
 )
 
 
-ASSETS = ("server.css", "chooser.js")
+ASSETS = {
+    "mi.css": "mi.views",
+    "server.css": "mi.server",
+    "server.js": "mi.server",
+    "report.js": "mi.server",
+}
 
 
 @cache
 def read_asset(name: str) -> bytes | None:
-    """A file that plain pages load, or None where there is none of that name."""
-    return (files("mi.server") / "assets" / name).read_bytes() if name in ASSETS else None
+    """A file that pages load, or None where there is none of that name."""
+    return (files(ASSETS[name]) / "assets" / name).read_bytes() if name in ASSETS else None
 
 
 def render_landing(catalog: Catalog) -> str:
@@ -39,14 +44,19 @@ def render_missing(missing: Missing) -> str:
     return page.render(missing=missing, chooser=missing.chooser, title=missing.title)
 
 
+def report_template() -> Template:
+    """The report page: what ``mi.views`` exports, in the server's header."""
+    return _environment().get_template("report.html.j2")
+
+
 @cache
 def _environment() -> Environment:
     """Compiled once a process; holds templates and nothing of a session."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = files("mi.server") / "templates"
+    folders = [files("mi.server") / "templates", files("mi.views") / "assets"]
     environment = Environment(
-        loader=FileSystemLoader(str(folder)),
+        loader=FileSystemLoader([str(folder) for folder in folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

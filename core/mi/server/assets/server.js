@@ -1,5 +1,6 @@
-// Selects navigate, and the epoch goes along; buttons copy. Works without Bokeh.
+// What the server's pages share: selects navigate and the epoch goes along, buttons copy.
 (() => {
+  // The epoch of the address, by value: what was asked for until the cursor has been moved.
   const withEpoch = (url) => {
     const target = new URL(url, location.href);
     const epoch = new URLSearchParams(location.search).get("epoch");
@@ -14,20 +15,17 @@
     const link = event.target.closest?.("a[data-keep-epoch]");
     if (link) link.href = withEpoch(link.getAttribute("href"));
     const button = event.target.closest?.("button[data-copy]");
-    if (!button) return;
+    if (!button || button.onclick) return; // a report page binds its own
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
       button.textContent = "Copied";
     } catch {
-      const range = document.createRange();
-      range.selectNodeContents(button.previousElementSibling);
-      getSelection().removeAllRanges();
-      getSelection().addRange(range);
+      getSelection().selectAllChildren(button.previousElementSibling);
       button.textContent = "Selected";
     }
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
-  // A page from the back/forward cache shows the select's last position, not the page's own.
+  // Going back may restore a select's last position instead of the page's own.
   addEventListener("pageshow", () => {
     for (const select of document.querySelectorAll("select[data-navigate]")) {
       const own = [...select.options].findIndex((option) => option.defaultSelected);
