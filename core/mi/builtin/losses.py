@@ -88,11 +88,10 @@ def _plot(
             *tool.tooltips,
             ("nearest", "checkpoint @checkpoint at epoch @checkpoint_epoch{0,0}"),
         ]
-    low, _ = context.extent(field, *names)
     epochs = context.data.epochs
     plot.scatter(
         x=epochs.astype(float),
-        y=np.full(len(epochs), low),
+        y=np.full(len(epochs), plot.y_range.start),
         marker="dash",
         angle=np.pi / 2,
         size=9,

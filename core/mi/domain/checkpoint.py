@@ -25,7 +25,7 @@ class Checkpoint:
     path: Path
 
 
-def at_epoch(checkpoints: Sequence[Checkpoint], epoch: int) -> Checkpoint:
+def at_epoch(checkpoints: Sequence[Checkpoint], epoch: float) -> Checkpoint:
     """The checkpoint of exactly this epoch.
 
     Raises:
