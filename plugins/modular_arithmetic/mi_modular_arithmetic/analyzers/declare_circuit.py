@@ -51,7 +51,7 @@ NEURON_TIMELINE = Analyzer(
     },
     coordinates=f"{PACKAGE}.neurons:timeline_coordinates",
     outputs={
-        "committed": Output(
+        "count": Output(
             ("epoch", "freq"), dtype="int32", fill=-1, description="neurons committed to frequency k"
         ),
         "live": Output(("epoch",), dtype="int32", fill=-1, description="neurons that are not dead"),

@@ -41,7 +41,7 @@ def neuron_frequencies(data: CheckpointData) -> dict[str, torch.Tensor]:
 def neuron_timeline(data: TrajectoryData, *, threshold: float) -> dict[str, np.ndarray]:
     """Commitment of neurons to frequencies over training; a neuron is committed from ``threshold`` on.
 
-    ``committed`` (epochs, p//2): committed neurons by frequency. ``live``, ``uncommitted``, ``homeless``,
+    ``count`` (epochs, p//2): committed neurons by frequency. ``live``, ``uncommitted``, ``homeless``,
     ``switched`` (epochs,): neurons that compute anything; that are live and committed to nothing; those of
     them that were committed before; that have another dominant frequency than when one last held half of
     their energy. ``transient`` (p//2,): 1 where at least 5 % of neurons were committed at some checkpoint and
@@ -60,7 +60,7 @@ def neuron_timeline(data: TrajectoryData, *, threshold: float) -> dict[str, np.n
     before = np.maximum.accumulate(state > 0, axis=0)  # committed at this checkpoint or earlier
     switched = switch_events(committed_frequency(frequency, fraction, SWITCH_FRACTION))
     return {
-        "committed": counts,
+        "count": counts,
         "live": live.sum(axis=1),
         "uncommitted": (live & (state == 0)).sum(axis=1),
         "homeless": (live & (state == 0) & before).sum(axis=1),

@@ -86,7 +86,7 @@ def test_commitments_are_counted_by_frequency() -> None:
             [(1, 0.9), (1, 0.8), (3, 0.90), (0, 0.0)],
         ]
     )
-    assert found["committed"].tolist() == [[0, 1, 1], [1, 1, 0], [2, 0, 1]]
+    assert found["count"].tolist() == [[0, 1, 1], [1, 1, 0], [2, 0, 1]]
     assert found["live"].tolist() == [3, 3, 3]
     assert found["uncommitted"].tolist() == [1, 1, 0]
     assert found["homeless"].tolist() == [0, 1, 0], "only the third neuron had a home and lost it"
@@ -112,8 +112,8 @@ def test_a_switch_needs_half_of_the_energy_on_both_sides_and_passes_over_what_li
 
 def test_the_threshold_decides_who_is_committed() -> None:
     states = [[(1, 0.6), (2, 0.8)]]
-    assert timeline(states, threshold=0.5)["committed"].tolist() == [[1, 1, 0]]
-    assert timeline(states, threshold=0.9)["committed"].tolist() == [[0, 0, 0]]
+    assert timeline(states, threshold=0.5)["count"].tolist() == [[1, 1, 0]]
+    assert timeline(states, threshold=0.9)["count"].tolist() == [[0, 0, 0]]
 
 
 def test_a_frequency_is_transient_from_a_tenth_of_its_peak_downwards() -> None:
