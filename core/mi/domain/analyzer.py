@@ -11,7 +11,7 @@ from mi.domain.values import Option, as_tuple
 from mi.errors import ParameterError, PlanError
 from mi.refs import Ref
 
-SCOPES = ("checkpoint", "trajectory", "family")
+SCOPES = ("checkpoint", "trajectory")
 MOMENTS = ("checkpoint", "reference", "all")
 
 
@@ -84,7 +84,7 @@ class ArtifactNeed:
     Attributes:
         analyzer: id of the analyzer that writes them.
         at: ``checkpoint`` (the same checkpoint), ``reference`` (the reference checkpoint) or ``all``
-            (all epochs: trajectory and family scopes only).
+            (all epochs: scope trajectory only).
     """
 
     analyzer: str
@@ -145,8 +145,7 @@ class Analyzer:
             ``trajectory``: ``f(data: TrajectoryData, **options) -> {output: array}``.
             A callable or ``"package.module:name"``.
         outputs: name -> :class:`Output`.
-        scope: ``checkpoint``, ``trajectory`` (all epochs of one variant, no forward pass) or
-            ``family`` (over variants).
+        scope: ``checkpoint``, or ``trajectory`` (all epochs of one variant, no forward pass).
         sites: activations to keep from the one forward pass. Logits are a site too.
         site_options: names of options (type ``str``) whose values are further sites.
         weights: whether the checkpoint's weights are read.

@@ -112,7 +112,7 @@ class CheckpointData:
 
         if array is None:
             raise PlanError("the probe has no labels")
-        return torch.as_tensor(array, device=self.device)
+        return torch.tensor(array, device=self.device)  # a copy: the probe's own is everybody's
 
 
 @define(eq=False)

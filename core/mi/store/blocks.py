@@ -49,6 +49,7 @@ class GroupWriter:
         self.buffers: dict[tuple[str, int], np.ndarray] = {}
         self.dirty: set[tuple[str, int]] = set()
         self.pending: list[int] = []  # epochs put and not yet committed
+        self.written: list[int] = []  # epochs committed
 
     def put(self, epoch: int, values: Mapping[str, np.ndarray]) -> None:
         """Take one epoch's results; a chunk that this completes is written at once.
@@ -95,6 +96,7 @@ class GroupWriter:
                 }
             )
         self.commits.add(self.block, {e: self.fingerprints[e] for e in self.pending}, self.provenance)
+        self.written += self.pending
         self.pending.clear()
         with store_errors(self.path / "committed", "written"):
             flags = self.arrays["committed"]

@@ -1,0 +1,216 @@
+"""``mi analyze``: bring artifacts up to date, one forward pass a stale checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mi.cli.common import open_workspace, warn_of_failures
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from mi.domain.workspace import Variant, Workspace
+    from mi.engine.analyze import AnalysisSummary, VariantSummary
+    from mi.engine.plan import Plan
+
+
+@click.command()
+@click.argument("variants", nargs=-1, metavar="VARIANT...")
+@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@click.option("--analyzers", metavar="ID,…", help="Only these and what they need (default: the family's).")
+@click.option(
+    "--epochs", metavar="SCHEDULE", help="Only checkpoints at these epochs, such as 0:1500:100,3000."
+)
+@click.option("--probe", metavar="NAME", help="A saved probe (default: the family's).")
+@click.option("--device", default="cpu", show_default=True, help="Where models run: cpu, cuda, cuda:1.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads that torch uses (default: its own).")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing.")
+@click.pass_context
+def analyze(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    every: bool,
+    analyzers: str | None,
+    epochs: str | None,
+    probe: str | None,
+    device: str,
+    threads: int | None,
+    dry_run: bool,
+) -> int:
+    """Analyze checkpoints of VARIANT (name or family/name): one forward pass each, only where stale.
+
+    A second call finds everything fresh and does nothing. Ctrl-C keeps what is done.
+    """
+    workspace = open_workspace(ctx)
+    chosen = _variants(workspace, variants, every)
+    ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    _check_device(device)
+    if dry_run:
+        _dry_run(chosen, ids, epochs, probe, device)
+        return 0
+    from mi.engine.analyze import analyze as run
+
+    with Display() as display:
+        summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
+    warn_of_failures(workspace)
+    return report(summary)
+
+
+def report(summary: AnalysisSummary) -> int:
+    """Say what was done, and give the exit code: 2 for any failure, 130 after Ctrl-C."""
+    for one in summary.variants:
+        _say(one, several=len(summary.variants) > 1)
+    click.echo(summary.line())
+    if summary.interrupted:
+        click.echo("mi: stopped; what was done is kept, the same command goes on from there", err=True)
+        return 130
+    return 2 if summary.failures else 0
+
+
+def _say(one: VariantSummary, several: bool) -> None:
+    for id, reason in one.skipped.items():
+        click.echo(f"mi: {one.variant}: {id} skipped: {reason}", err=True)
+    for failure in one.failures[:20]:
+        click.echo(f"mi: {one.variant}: {failure.message}", err=True)
+    if len(one.failures) > 20:
+        click.echo(f"mi: {one.variant}: and {len(one.failures) - 20} more failures, see log.jsonl", err=True)
+    if several:
+        click.echo(f"{one.variant}: {one.line()}")
+
+
+def _variants(workspace: Workspace, names: tuple[str, ...], every: bool) -> list[Variant]:
+    from mi.errors import MiError, UnknownNameError
+
+    if every == bool(names):
+        raise MiError("name the variants to analyze, or give --all (see `mi variants`)")
+    if not every:
+        return list({v.id: v for v in (workspace.variant(name) for name in names)}.values())
+    found = workspace.variants()
+    if not found:
+        raise UnknownNameError("there are no variants yet (see `mi train`)")
+    return found
+
+
+def _check_device(device: str) -> None:
+    """Refuse a device that torch does not have; torch is imported only for others than the CPU.
+
+    Raises:
+        ParameterError: names the device.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    from mi.errors import ParameterError
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ParameterError(f"device {device!r} cannot be used ({first}); cpu always can") from None
+
+
+class Display:
+    """Progress on standard error: checkpoints done and time left."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def start(self, variant: str, checkpoints: int) -> None:
+        """A variant begins."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if checkpoints == 0:
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("epoch {task.fields[epoch]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+        self._task = self._bar.add_task(variant, total=checkpoints, epoch="–")
+
+    def checkpoint(self, variant: str, epoch: int) -> None:
+        """A checkpoint is done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=1, epoch=f"{epoch:,}")
+
+
+def _dry_run(
+    variants: list[Variant], ids: list[str] | None, epochs: str | None, probe: str | None, device: str
+) -> None:
+    from mi.engine.plan import make_plan
+    from mi.engine.session import Session
+
+    session = Session({v.workspace.root: v.workspace for v in variants})
+    for variant in variants:
+        for line in plan_lines(
+            make_plan(session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device)
+        ):
+            click.echo(line)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan of one variant in words."""
+    from mi.engine.trajectory import spans
+
+    stale, passes = plan.stale_epochs, plan.pass_epochs
+    lines = [
+        f"{plan.variant.id}, probe {plan.bench.probe_name} ({len(plan.bench.probe)} rows): "
+        f"{len(plan.epochs)} checkpoints, {len(stale)} stale, {len(passes)} forward passes"
+    ]
+    if stale:
+        lines.append(f"  stale epochs: {_some(stale)}")
+    if plan.sites:
+        lines.append(f"  sites: {', '.join(site.key for site in plan.sites)}")
+    for id, work in plan.work.items():
+        if not work.stale:
+            lines.append(f"  {id}: fresh")
+            continue
+        size = work.spec.epoch_bytes() * len(work.stale)
+        lines.append(f"  {id}: {len(work.stale)} checkpoints, {_bytes(size)} ({work.why})")
+        for array in work.spec.arrays:
+            shape = work.spec.shape(array, len(work.stale))
+            dims = ", ".join(f"{d} {n}" for d, n in zip(array.dims, shape, strict=True))
+            lines.append(f"    {array.name} ({dims}) {array.dtype}")
+    for span in spans(plan, plan.after()):
+        state = "fresh" if span.fresh else span.lacking or "stale"
+        lines.append(f"  {span.item.id}: trajectory, {state}")
+    lines += [f"  {id}: skipped, {reason}" for id, reason in plan.skipped.items()]
+    lines += [f"  {id}: {reason}" for id, reason in plan.broken.items()]
+    lines += [f"  epoch {epoch}: {reason}" for epoch, reason in plan.damaged.items()]
+    return lines
+
+
+def _some(epochs: tuple[int, ...]) -> str:
+    if len(epochs) <= 8:
+        return ", ".join(map(str, epochs))
+    return f"{', '.join(map(str, epochs[:4]))}, … {', '.join(map(str, epochs[-2:]))}"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

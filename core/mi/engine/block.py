@@ -1,0 +1,262 @@
+"""One task: the stale checkpoints of one block of one variant, from weights to committed artifacts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import define, field, frozen
+
+from mi.domain.analyzer import Site
+from mi.domain.checkpoint import Checkpoint, at_epoch
+from mi.engine.capture import Trial
+from mi.engine.evaluate import Arrays, Failure, Moment
+from mi.engine.readahead import read_ahead
+from mi.engine.resolve import Bench, Item, set_up
+from mi.engine.session import Session
+from mi.engine.writer import BlockWriter
+from mi.errors import CheckpointError, MiError, PluginError
+from mi.store.artifacts import ArtifactReader
+from mi.store.blocks import GroupWriter
+from mi.store.checkpoints import list_checkpoints
+from mi.store.layout import VariantPaths
+
+if TYPE_CHECKING:
+    import torch
+
+STAGES = ("plan", "load", "forward", "analyze", "write")
+
+
+@frozen(kw_only=True)
+class Task:
+    """A block of epochs: paths and ids, so that it can be sent to another process.
+
+    Attributes:
+        root: the workspace.
+        variant: ``family/name``.
+        probe: a saved probe's name.
+        asked: ids of the analyzers of the plan, with those they need.
+        device, dtype: of the passes.
+        epochs: in the order in which they are worked on; the reference first.
+        work: epoch -> ids of the analyzers that are stale there, in order.
+        fingerprints: analyzer -> epoch -> what the commit says.
+        reference: the reference epoch.
+        trial: what a pass over a few rows told.
+    """
+
+    root: Path
+    variant: str
+    probe: str
+    asked: tuple[str, ...]
+    device: str
+    dtype: str
+    epochs: tuple[int, ...]
+    work: Mapping[int, tuple[str, ...]]
+    fingerprints: Mapping[str, Mapping[int, str]]
+    reference: int
+    trial: Trial | None
+
+
+@define
+class Outcome:
+    """What a task did.
+
+    Attributes:
+        passes: checkpoints passed forward.
+        computed: results committed, one for each analyzer and checkpoint.
+        failures: what went wrong.
+        seconds: stage -> seconds.
+        analyzers: analyzer -> seconds.
+        interrupted: stopped by Ctrl-C, with everything done so far committed.
+    """
+
+    passes: int = 0
+    computed: int = 0
+    failures: list[Failure] = field(factory=list)
+    seconds: dict[str, float] = field(factory=lambda: dict.fromkeys(STAGES, 0.0))
+    analyzers: dict[str, float] = field(factory=dict)
+    interrupted: bool = False
+
+    def add(self, other: Outcome) -> None:
+        """Fold another outcome in."""
+        self.passes += other.passes
+        self.computed += other.computed
+        self.failures += other.failures
+        self.interrupted = self.interrupted or other.interrupted
+        for stage, seconds in other.seconds.items():
+            self.seconds[stage] += seconds
+        for id, seconds in other.analyzers.items():
+            self.analyzers[id] = self.analyzers.get(id, 0.0) + seconds
+
+
+def run_block(task: Task, session: Session, done: Callable[[int], None] | None = None) -> Outcome:
+    """Work on one block; its results are committed when this returns, also after Ctrl-C.
+
+    Args:
+        task: the block; its groups are prepared.
+        session: this process's workspaces and model.
+        done: ``f(epoch)``, called after each checkpoint.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    variant = session.workspace(task.root).variant(task.variant)
+    checkpoints = list_checkpoints(VariantPaths(variant.folder))
+    every = tuple(c.epoch for c in checkpoints)
+    bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype)
+    block = _Block(task, bench, session)
+    try:
+        chosen = [at_epoch(checkpoints, e) for e in task.epochs]
+        with closing(read_ahead(chosen, task.device)) as pace:
+            start = time.perf_counter()
+            for checkpoint, weights in pace:
+                block.spent("load", start)
+                if isinstance(weights, CheckpointError):
+                    block.damaged(checkpoint.epoch, str(weights))
+                else:
+                    block.checkpoint(checkpoint, weights)
+                if done is not None:
+                    done(checkpoint.epoch)
+                start = time.perf_counter()
+    except KeyboardInterrupt:
+        block.outcome.interrupted = True
+    start = time.perf_counter()
+    block.writer.close()
+    block.spent("write", start)
+    block.outcome.computed = sum(len(group.written) for group in block.groups.values())
+    return block.outcome
+
+
+class _Block:
+    """The state of one task while it runs."""
+
+    def __init__(self, task: Task, bench: Bench, session: Session) -> None:
+        self.task, self.bench, self.session = task, bench, session
+        self.outcome = Outcome()
+        self.reader = ArtifactReader(bench.paths)
+        self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
+        self.groups = {id: self._group(id) for id in task.fingerprints}
+        self.writer = BlockWriter(self.groups)
+        self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
+        self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
+
+    def _group(self, id: str) -> GroupWriter:
+        planned = [e for e in self.task.epochs if id in self.task.work[e]]
+        fingerprints = self.task.fingerprints[id]
+        return GroupWriter(self.bench.paths, self.specs[id], planned, fingerprints, self.bench.provenance)
+
+    def spent(self, stage: str, start: float) -> None:
+        self.outcome.seconds[stage] += time.perf_counter() - start
+
+    def damaged(self, epoch: int, why: str) -> None:
+        """A checkpoint that cannot be used: named, skipped, and the command fails at its end."""
+        self.outcome.failures.append(Failure(self.bench.variant.name, why, epoch=epoch))
+        if epoch == self.task.reference:
+            self.lost |= set(self.task.work[epoch])
+
+    def checkpoint(self, checkpoint: Checkpoint, weights: Mapping[str, torch.Tensor]) -> None:
+        """One checkpoint: swap weights in, one pass, analyzers, results handed to the writer."""
+        items = {id: self.bench.items[id] for id in self.task.work[checkpoint.epoch]}
+        sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
+        try:
+            activations = self._capture(weights, sites)
+        except MiError as error:
+            self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
+            return
+        start = time.perf_counter()
+        moment = Moment(
+            self.bench.subject,
+            items,
+            epoch=checkpoint.epoch,
+            index=checkpoint.index,
+            device=self.task.device,
+            activations=activations,
+            weights=weights,
+        )
+        results: dict[str, Arrays] = {}
+        failed: dict[str, str] = {}
+        for id, item in items.items():
+            since = time.perf_counter()
+            try:
+                needs = self._needs(item, checkpoint.epoch, results, failed)
+                results[id] = moment.run(item, self.specs[id], needs)
+            except MiError as error:
+                failed[id] = str(error)
+                failure = Failure(self.bench.variant.name, str(error), id, checkpoint.epoch)
+                self.outcome.failures.append(failure)
+            finally:
+                moment.finish(item)
+            self._took(id, since)
+        if checkpoint.epoch == self.task.reference:
+            self.reference, self.lost = dict(results), set(failed)
+        self.spent("analyze", start)
+        start = time.perf_counter()
+        self.writer.put(checkpoint.epoch, results)
+        self.spent("write", start)
+
+    def _took(self, id: str, since: float) -> None:
+        took = time.perf_counter() - since
+        self.outcome.analyzers[id] = self.outcome.analyzers.get(id, 0.0) + took
+
+    def _capture(
+        self, weights: Mapping[str, torch.Tensor], sites: tuple[Site, ...]
+    ) -> Mapping[str, torch.Tensor]:
+        if not sites:  # weights alone are read: no pass
+            return {}
+        start = time.perf_counter()
+        model = self.session.model(self.bench.variant, self.task.device, self.task.dtype)
+        model.load(weights)
+        self.spent("load", start)
+        start = time.perf_counter()
+        trial = self.task.trial or model.try_out(self.bench.probe.tokens, sites)
+        activations = model.capture(self.bench.probe.tokens, sites, trial)
+        self.outcome.passes += 1
+        self.spent("forward", start)
+        return activations
+
+    def _needs(
+        self, item: Item, epoch: int, results: Mapping[str, Arrays], failed: Mapping[str, str]
+    ) -> dict[tuple[str, str], Arrays]:
+        """(analyzer, moment) -> arrays of everything that the analyzer needs from others.
+
+        Raises:
+            PluginError: one of them failed.
+        """
+        found: dict[tuple[str, str], Arrays] = {}
+        for need in item.analyzer.artifacts:
+            there = self.task.reference if need.at == "reference" else epoch
+            if need.at == "checkpoint" or there == epoch:
+                if need.analyzer in failed:
+                    raise PluginError(
+                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed there"
+                    )
+                arrays = results.get(need.analyzer)
+            else:
+                if need.analyzer in self.lost:
+                    raise PluginError(
+                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed at "
+                        f"the reference checkpoint, epoch {there}"
+                    )
+                arrays = self.reference.get(need.analyzer)
+            found[need.analyzer, need.at] = (
+                arrays if arrays is not None else self._stored(item, need.analyzer, epoch, there)
+            )
+            if there == self.task.reference:
+                self.reference = {**self.reference, need.analyzer: found[need.analyzer, need.at]}
+        return found
+
+    def _stored(self, item: Item, id: str, epoch: int, there: int) -> Mapping[str, np.ndarray]:
+        """Another analyzer's committed arrays.
+
+        Raises:
+            PluginError: they are not there.
+        """
+        if there not in self.reader.committed(self.task.probe, id):
+            raise PluginError(
+                f"analyzer {item.id} at epoch {epoch}: skipped, because {id} has no result at epoch {there}"
+            )
+        return self.reader.at(self.task.probe, id, there)

@@ -1,0 +1,245 @@
+"""One resident model, weights swapped in, one forward pass that keeps the needed sites and positions."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, frozen
+
+from mi.domain.analyzer import Site
+from mi.domain.code import VariantCode
+from mi.domain.workspace import Variant
+from mi.errors import CheckpointError, MiError, PlanError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+TRIAL_ROWS = 2
+CPU_BUDGET = 4 * 2**30  # bytes of one batch's activations; on an accelerator half of what is free
+_SCORES, _PATTERNS = "hook_attn_scores", ("hook_attn_scores", "hook_pattern")
+_BLOCK = re.compile(r"blocks\.(\d+)\.")
+_BEFORE_BLOCKS = re.compile(r"(embed|pos_embed|hook_embed|hook_pos_embed|hook_tokens)\b")
+
+
+@frozen
+class Trial:
+    """What a pass over a few rows tells of the passes to come.
+
+    Attributes:
+        row_bytes: activations of one row, all hooks together.
+        stop: the layer to stop before; None to run to the end.
+    """
+
+    row_bytes: int
+    stop: int | None
+
+
+@define(eq=False)
+class Resident:
+    """The model of one (family code, parameters, device, dtype).
+
+    Attributes:
+        model: it.
+        passes: forward passes over the probe so far; one a checkpoint, in however many batches.
+        trials: passes over a few rows, made when work is planned.
+    """
+
+    code: VariantCode
+    model: Any
+    device: str
+    dtype: str
+    passes: int = 0
+    trials: int = 0
+    held: tuple[Any, Any] | None = None
+
+    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Swap a checkpoint's weights in.
+
+        Raises:
+            CheckpointError: they do not fit.
+        """
+        import torch
+
+        try:
+            with torch.no_grad():
+                self.code.load_weights(self.model, weights)
+        except MiError:
+            raise
+        except Exception as error:
+            raise CheckpointError(f"weights do not fit the model ({type(error).__name__}: {error})") from None
+
+    def missing(self, sites: Iterable[Site]) -> None:
+        """Refuse hooks that the model does not have.
+
+        Raises:
+            PlanError: names the site and the nearest ones.
+        """
+        known = list(self.model.hook_dict)
+        for site in sites:
+            if site.hook not in self.model.hook_dict:
+                near = nearest(site.hook, known)
+                tail = f"; did you mean {' or '.join(near)}?" if near else ""
+                raise PlanError(f"site {site.key}: the model has no hook {site.hook!r}{tail}")
+
+    def try_out(self, tokens: Any, sites: Sequence[Site]) -> Trial:
+        """Run a few rows, with every hook on: what fires, what it holds, what it weighs.
+
+        Raises:
+            PlanError: a hook that never fires, a position outside the sequence, or scores that are none.
+        """
+        self.missing(sites)
+        rows = self._tokens(tokens)[:TRIAL_ROWS]
+        self.trials += 1
+        everything = self._run(rows, None, None)
+        for site in sites:
+            if site.hook not in everything:
+                raise PlanError(
+                    f"site {site.key}: the hook exists but never fires in this model; "
+                    "it cannot be captured (results of heads follow from hook_z and W_O)"
+                )
+            keep(site, everything[site.hook])
+            if site.hook.endswith(_SCORES) and _sums_to_one(everything[site.hook]):
+                raise PlanError(
+                    f"site {site.key}: this model's hook holds the attention pattern, after the softmax, "
+                    "not the scores; compute scores from hook_q and hook_k"
+                )
+        weight = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in everything.values()}
+        stop = self._early_stop(rows, sites, everything)
+        return Trial(row_bytes=max(sum(weight.values()) // len(rows), 1), stop=stop)
+
+    def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
+        """One forward pass over the whole probe: site key -> tensor, rows first, made in inference mode.
+
+        The pass goes in batches of rows where the probe's activations outgrow memory.
+
+        Raises:
+            PlanError: a site is missing after the pass.
+        """
+        import torch
+
+        every = self._tokens(tokens)
+        size = max(self._budget() // trial.row_bytes, 1)
+        hooks = {site.hook for site in sites}
+        self.passes += 1
+        parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in sites}
+        for low in range(0, len(every), size):
+            cache = self._run(every[low : low + size], hooks, trial.stop)
+            with torch.inference_mode():
+                for site in sites:
+                    if site.hook not in cache:
+                        raise PlanError(f"site {site.key}: missing after the forward pass")
+                    parts[site.key].append(keep(site, cache[site.hook]))
+            cache.clear()  # before the next batch, or two caches exist at once
+        with torch.inference_mode():
+            return {key: p[0] if len(p) == 1 else torch.cat(p) for key, p in parts.items()}
+
+    def _run(self, rows: Any, hooks: set[str] | None, stop: int | None) -> dict[str, torch.Tensor]:
+        """``run_with_cache``, never trusting its return value: logits are a hook as well."""
+        import torch
+
+        extra: dict[str, Any] = {} if stop is None else {"stop_at_layer": stop}
+        chosen = None if hooks is None else hooks.__contains__
+        with torch.inference_mode():
+            _, cache = self.model.run_with_cache(rows, names_filter=chosen, **extra)
+        found = getattr(cache, "cache_dict", cache)
+        return {name: t for name, t in found.items() if isinstance(t, torch.Tensor)}
+
+    def _early_stop(
+        self, rows: Any, sites: Sequence[Site], everything: Mapping[str, torch.Tensor]
+    ) -> int | None:
+        """The first layer that no site needs, where the model can stop there and the sites stay the same."""
+        import torch
+
+        if "stop_at_layer" not in inspect.signature(self.model.run_with_cache).parameters:
+            return None
+        layers = [_BLOCK.match(site.hook) for site in sites if not _BEFORE_BLOCKS.match(site.hook)]
+        if not all(layers):
+            return None
+        stop = max((int(m.group(1)) + 1 for m in layers if m), default=0)
+        if f"blocks.{stop}.hook_resid_pre" not in self.model.hook_dict:  # the last layer: nothing to save
+            return None
+        hooks = {site.hook for site in sites}
+        try:
+            part = self._run(rows, hooks, stop)
+        except Exception:  # whatever a model that cannot stop raises, it can run to its end
+            return None
+        finally:
+            self.trials += 1
+        same = all(h in part and torch.equal(part[h], everything[h]) for h in hooks)
+        return stop if same else None
+
+    def _tokens(self, tokens: Any) -> Any:
+        """The probe's tokens on the device, moved once."""
+        import torch
+
+        if self.held is None or self.held[0] is not tokens:
+            self.held = (tokens, torch.tensor(tokens, device=self.device))
+        return self.held[1]
+
+    def _budget(self) -> int:
+        import torch
+
+        if self.device.startswith("cuda"):
+            free, _ = torch.cuda.mem_get_info(self.device)
+            return int(free // 2)
+        return CPU_BUDGET
+
+
+def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
+    """The needed position of a hook's tensor, rows first, contiguous.
+
+    Positions are the second axis; patterns and scores are (rows, head, query, key), where the position is the
+    query's.
+
+    Raises:
+        PlanError: the position is outside the sequence.
+    """
+    if site.position is None:
+        return tensor.contiguous()
+    axis = 2 if site.hook.endswith(_PATTERNS) else 1
+    length = tensor.shape[axis] if tensor.ndim > axis else 0
+    if not -length <= site.position < length:
+        raise PlanError(f"site {site.key}: the position is outside 0..{length - 1} of its {length} positions")
+    return tensor.select(axis, site.position).contiguous()
+
+
+def model_key(variant: Variant, device: str, dtype: str) -> str:
+    """What two variants must share to be served by one resident model."""
+    return json.dumps(
+        [variant.family.code, dict(sorted(variant.parameters.items())), device, dtype], sort_keys=True
+    )
+
+
+def build(variant: Variant, device: str, dtype: str) -> Resident:
+    """Build the model of a variant, in evaluation mode.
+
+    Raises:
+        PlanError: the family's code fails, or its model has no hooks.
+    """
+    import torch
+
+    try:
+        model = variant.code.build_model(device)
+        if dtype != "float32":
+            model = model.to(getattr(torch, dtype))
+    except MiError:
+        raise
+    except Exception as error:
+        raise PlanError(
+            f"{variant.id}: the model cannot be built on {device} ({type(error).__name__}: {error})"
+        ) from error
+    for name in ("run_with_cache", "hook_dict"):
+        if not hasattr(model, name):
+            raise PlanError(f"{variant.id}: {type(model).__name__} has no {name}, expected a hooked model")
+    return Resident(variant.code, model, device, dtype)
+
+
+def _sums_to_one(scores: torch.Tensor) -> bool:
+    import torch
+
+    total = scores.sum(-1)
+    return bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)

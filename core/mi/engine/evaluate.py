@@ -1,0 +1,245 @@
+"""Running analyzers on one checkpoint: each sees and returns what it declared, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from mi.domain.analyzer import Derived
+from mi.engine.data import CheckpointData, Subject
+from mi.engine.guard import Declared, Watch, versions
+from mi.engine.resolve import Item
+from mi.errors import PluginError, StoreError
+from mi.refs import resolve
+from mi.store.schema import GroupSpec
+
+if TYPE_CHECKING:
+    import torch
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@frozen
+class Failure:
+    """One thing that went wrong, kept while the rest goes on.
+
+    Attributes:
+        variant: the variant's name.
+        message: one sentence.
+        analyzer: whose results are missing; empty for all of the checkpoint's.
+        epoch: the checkpoint; None for what spans the trajectory.
+    """
+
+    variant: str
+    message: str
+    analyzer: str = ""
+    epoch: int | None = None
+
+
+class Moment:
+    """One checkpoint, captured, and the analyzers that run on it.
+
+    Args:
+        subject: what is known of the variant.
+        items: the analyzers that will run here, in order.
+        epoch, index: the checkpoint's.
+        device: where tensors lie.
+        activations: site key -> tensor, made in inference mode.
+        weights: the checkpoint's tensors, made in inference mode.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        items: Mapping[str, Item],
+        *,
+        epoch: int,
+        index: int,
+        device: str,
+        activations: Mapping[str, torch.Tensor],
+        weights: Mapping[str, torch.Tensor],
+    ) -> None:
+        self.subject, self.items = subject, items
+        self.epoch, self.index, self.device = epoch, index, device
+        self.activations, self.weights = activations, weights
+        self.derived: dict[str, Any] = {}
+        self.askers: dict[str, int] = {}
+        for item in items.values():
+            for quantity in item.analyzer.all_derived():
+                self.askers[quantity.id] = self.askers.get(quantity.id, 0) + 1
+        self.watch = Watch()
+        probe = subject.probe
+        for name, array in {"tokens": probe.tokens, "labels": probe.labels, **probe.masks}.items():
+            self.watch.add(f"the probe's {name}", array)
+        self.common = set(self.watch.sums)
+
+    def run(
+        self, item: Item, spec: GroupSpec, needs: Mapping[tuple[str, str], Arrays]
+    ) -> dict[str, np.ndarray]:
+        """One analyzer's arrays, as they are stored, without the epoch axis.
+
+        Args:
+            item: the analyzer.
+            spec: its group in the store.
+            needs: (analyzer, moment) -> arrays of what it needs from others.
+
+        Raises:
+            PluginError: it raised, returned something else than it declared, or changed what others share.
+        """
+        import torch
+
+        try:
+            data, watched, shared = self._data(item, needs)
+            with torch.no_grad():
+                result = item.function(data, **item.options)
+        except StoreError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a plugin raises is its fault, and only its own
+            raise self._fault(item, f"raised {type(error).__name__}: {error}") from error
+        changed = self.watch.changed(watched)
+        if changed:
+            raise self._fault(item, f"changed {', '.join(changed)} in place, which others read too")
+        for name, before, value in shared:
+            if versions(value) != before:
+                self.derived.pop(name, None)  # the next asker computes it anew
+                raise self._fault(item, f"changed {name} in place, which others read too")
+        return conform(result, item, spec, self._fault)
+
+    def _data(
+        self, item: Item, needs: Mapping[tuple[str, str], Arrays]
+    ) -> tuple[CheckpointData, set[str], list[tuple[str, Any, Any]]]:
+        """What the analyzer sees, what of it is watched by checksum, and what by version counters."""
+        analyzer = item.analyzer
+        derived = {d.id: d for d in analyzer.derived}
+        shared: list[tuple[str, Any, Any]] = []
+
+        def derive(id: str) -> Any:
+            quantity = Declared("derived quantity", derived)[id]
+            value = self._derive(quantity, item)
+            shared.append((id, versions(value), value))
+            return value
+
+        data, watched = self._view(item.own_sites(), weights=item.analyzer.weights, context=analyzer.context)
+        data = evolve(
+            data,
+            artifacts=Declared("artifact", self._tensors(needs, "checkpoint")),
+            reference=Declared("reference artifact", self._tensors(needs, "reference")),
+            derive=derive,
+        )
+        return data, watched, shared
+
+    def _view(
+        self, sites: list[str], *, weights: bool, context: tuple[str, ...]
+    ) -> tuple[CheckpointData, set[str]]:
+        """Data restricted to what was declared, and the names to watch."""
+        values = {name: self.subject.context[name] for name in context}
+        for key in sites:
+            self.watch.add(f"site {key}", self.activations[key])
+        for name, value in values.items():
+            self.watch.add(f"context value {name}", value)
+        watched = self.common | {f"site {k}" for k in sites} | {f"context value {n}" for n in values}
+        if weights:
+            for name, tensor in self.weights.items():
+                self.watch.add(f"weights {name}", tensor)
+            watched |= {f"weights {name}" for name in self.weights}
+        data = CheckpointData(
+            subject=evolve(self.subject, context=Declared("context value", values)),
+            epoch=self.epoch,
+            index=self.index,
+            device=self.device,
+            activations={key: self.activations[key] for key in sites},
+            weights=Declared("weight", self.weights if weights else {}),
+        )
+        return data, watched
+
+    def _derive(self, quantity: Derived, item: Item) -> Any:
+        """A shared quantity: computed when it is first asked for, kept until its last asker is done."""
+        if quantity.id not in self.derived:
+            inner = {d.id: d for d in quantity.derived}
+            data, watched = self._view(
+                [site.key for site in quantity.sites], weights=quantity.weights, context=quantity.context
+            )
+            data = evolve(
+                data,
+                derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item),
+            )
+            value = resolve(quantity.function)(data)
+            changed = self.watch.changed(watched)
+            if changed:
+                raise PluginError(f"derived quantity {quantity.id} changed {', '.join(changed)} in place")
+            self.derived[quantity.id] = value
+        return self.derived[quantity.id]
+
+    def finish(self, item: Item) -> None:
+        """Count an analyzer as done, whether it ran or not: what nobody else will ask for is freed."""
+        for quantity in item.analyzer.all_derived():
+            self.askers[quantity.id] -= 1
+            if self.askers[quantity.id] == 0:
+                self.derived.pop(quantity.id, None)
+
+    def _tensors(
+        self, needs: Mapping[tuple[str, str], Arrays], at: str
+    ) -> dict[str, dict[str, torch.Tensor]]:
+        """Artifacts as tensors of their stored dtype: a copy for each reader, the same fresh or read back."""
+        import torch
+
+        return {
+            id: {name: torch.tensor(np.asarray(a), device=self.device) for name, a in arrays.items()}
+            for (id, moment), arrays in needs.items()
+            if moment == at
+        }
+
+    def _fault(self, item: Item, what: str) -> PluginError:
+        return PluginError(f"analyzer {item.id} of plugin {item.plugin} at epoch {self.epoch}: {what}")
+
+
+def conform(
+    result: Any, item: Item, spec: GroupSpec, fault: Callable[[Item, str], PluginError]
+) -> dict[str, np.ndarray]:
+    """What an analyzer returned as the arrays that it declared: names, shapes and dtypes checked, copied.
+
+    Raises:
+        PluginError: as ``fault`` says it.
+    """
+    if not isinstance(result, Mapping):
+        raise fault(item, f"returned {type(result).__name__}, expected a mapping of outputs to arrays")
+    declared = {array.name: array for array in spec.arrays}
+    extra, lacking = sorted(result.keys() - declared.keys()), sorted(declared.keys() - result.keys())
+    if extra:
+        raise fault(item, f"returned undeclared output {', '.join(map(repr, extra))}")
+    if lacking:
+        raise fault(item, f"did not return output {', '.join(map(repr, lacking))}")
+    arrays = {}
+    for name, array in declared.items():
+        try:
+            value = _numpy(result[name])
+        except Exception as error:
+            raise fault(item, f"output {name!r} is no array ({type(error).__name__}: {error})") from None
+        shape = spec.shape(array, 1)[1:] if spec.epochal else spec.shape(array, 1)
+        if value.shape != shape:
+            dims = array.dims[1:] if spec.epochal else array.dims
+            told = ", ".join(f"{d} {n}" for d, n in zip(dims, shape, strict=True))
+            raise fault(item, f"output {name!r} has shape {value.shape}, expected {shape} ({told})")
+        if not np.can_cast(value.dtype, array.dtype, casting="same_kind"):
+            raise fault(item, f"output {name!r} has dtype {value.dtype}, expected {array.dtype}")
+        arrays[name] = np.array(value, dtype=array.dtype, copy=True)
+        if arrays[name].dtype.kind in "iu" and not np.array_equal(arrays[name], value):
+            raise fault(item, f"output {name!r} holds numbers that {array.dtype} cannot")
+    return arrays
+
+
+def _numpy(value: Any) -> np.ndarray:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        if value.dtype == torch.bfloat16:
+            value = value.float()
+        value = value.cpu().numpy()
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"dtype {array.dtype}")
+    return array

@@ -1,0 +1,184 @@
+"""Analyzers over a whole trajectory: artifacts of all epochs, the loss history, weights read one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve, frozen
+
+from mi.engine.data import TrajectoryData
+from mi.engine.evaluate import Failure, conform
+from mi.engine.guard import Declared
+from mi.engine.plan import FORMAT, Plan
+from mi.engine.readahead import read_weights
+from mi.engine.resolve import Item
+from mi.errors import MiError, PluginError
+from mi.store.artifacts import ArtifactReader
+from mi.store.prepare import stored, write_whole
+from mi.store.schema import GroupSpec, digest_of
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+
+@frozen(eq=False)
+class Span:
+    """One trajectory analyzer against what is committed.
+
+    Attributes:
+        item, spec: the analyzer and its group.
+        epochs: epochs that all its needs hold.
+        fingerprint: what its commit will say.
+        fresh: whether its stored commit says so already.
+        lacking: what stops it; empty when nothing does.
+    """
+
+    item: Item
+    spec: GroupSpec
+    epochs: tuple[int, ...]
+    fingerprint: str
+    fresh: bool
+    lacking: str
+
+
+def spans(plan: Plan, committed: Mapping[str, Mapping[int, str]]) -> list[Span]:
+    """Every trajectory analyzer of the plan, given what is (or will be) committed for each checkpoint."""
+    whole: dict[str, str] = {}
+    found = []
+    for item in plan.trajectories:
+        span = _span(plan, item, committed, whole)
+        if not span.lacking:
+            whole[item.id] = span.fingerprint
+        found.append(span)
+    return found
+
+
+def _span(
+    plan: Plan, item: Item, committed: Mapping[str, Mapping[int, str]], whole: Mapping[str, str]
+) -> Span:
+    needs = sorted((n.analyzer, n.at) for n in item.analyzer.artifacts)
+    epochs = set(committed_epochs(plan, needs, committed))
+    said: list[Any] = [FORMAT]
+    lacking = ""
+    for id, at in needs:
+        if id in committed:
+            there = [plan.reference] if at == "reference" else sorted(epochs)
+            held = {e: committed[id][e] for e in there if e in committed[id]}
+            said.append([id, at, sorted([e, f] for e, f in held.items())])
+            if not held:
+                lacking = f"{id} has no result" + (f" at epoch {plan.reference}" if at == "reference" else "")
+        else:
+            said.append([id, at, whole.get(id, "")])
+            if id not in whole:
+                lacking = f"{id} has no result"
+    if item.weights:
+        said.append(sorted([e, d] for e, d in plan.digests.items() if e in epochs))
+    if item.analyzer.losses and not lacking:
+        try:
+            losses = _losses(plan)
+            said.append({str(n): losses[n].values for n in losses.variables})
+        except MiError as error:
+            lacking = str(error)
+    ordered = tuple(sorted(epochs))
+    spec = plan.bench.group(item, ordered)
+    fingerprint = digest_of([*said, spec.identity])
+    fresh = not lacking and stored(plan.bench.paths, spec)[1] == fingerprint
+    return Span(item, spec, ordered, fingerprint, fresh, lacking)
+
+
+def committed_epochs(
+    plan: Plan, needs: list[tuple[str, str]], committed: Mapping[str, Mapping[int, str]]
+) -> set[int]:
+    """Epochs at which every artifact needed over ``all`` is committed; all checkpoints when there is none."""
+    epochs = set(plan.digests)
+    sets = [set(committed[id]) for id, at in needs if at == "all" and id in committed]
+    return set.intersection(*sets) if sets else epochs
+
+
+def run_span(plan: Plan, span: Span) -> None:
+    """Compute and store one trajectory analyzer's artifacts.
+
+    Raises:
+        PluginError: it raised, or returned something else than it declared.
+        StoreError: the store cannot be read or written.
+    """
+    item, reader, probe = span.item, ArtifactReader(plan.bench.paths), plan.bench.probe_name
+    if span.lacking:
+        raise PluginError(f"analyzer {item.id}: skipped, because {span.lacking}")
+    artifacts: dict[str, xr.Dataset] = {}
+    reference: dict[str, Mapping[str, np.ndarray]] = {}
+    for need in item.analyzer.artifacts:
+        if need.at == "reference":
+            reference[need.analyzer] = reader.at(probe, need.analyzer, plan.reference)
+            continue
+        data = reader.dataset(probe, need.analyzer)
+        if need.analyzer in plan.work:
+            data = data.sel(epoch=list(span.epochs))
+        artifacts[need.analyzer] = data
+    subject = plan.bench.subject
+    context = {name: subject.context[name] for name in item.analyzer.context}
+    data = TrajectoryData(
+        subject=evolve(subject, context=Declared("context value", context), epochs=span.epochs),
+        artifacts=Declared("artifact", artifacts),
+        reference=Declared("reference artifact", reference),
+        losses=_losses(plan) if item.analyzer.losses else None,
+        checkpoints=(lambda: _weights(plan, span.epochs)) if item.weights else None,
+    )
+
+    def fault(item: Item, what: str) -> PluginError:
+        return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
+
+    try:
+        result = item.function(data, **item.options)
+    except MiError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise fault(item, f"raised {type(error).__name__}: {error}") from error
+    values = conform(result, item, span.spec, fault)
+    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance)
+
+
+def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
+    """All stale trajectory analyzers, after the checkpoint work.
+
+    Returns:
+        How many were computed; failures; analyzer -> seconds; how many were fresh.
+    """
+    reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
+    committed = {id: reader.committed(probe, id) for id in plan.work}
+    computed, fresh, failures, seconds = 0, 0, [], {}
+    lost: set[str] = set()
+    for span in spans(plan, committed):
+        if span.fresh:
+            fresh += 1
+            continue
+        start = time.perf_counter()
+        needs = {n.analyzer for n in span.item.analyzer.artifacts}
+        try:
+            if needs & lost:
+                raise PluginError(
+                    f"analyzer {span.item.id}: skipped, because {', '.join(sorted(needs & lost))} failed"
+                )
+            run_span(plan, span)
+            computed += 1
+        except MiError as error:
+            lost.add(span.item.id)
+            failures.append(Failure(plan.variant.name, str(error), span.item.id))
+        seconds[span.item.id] = time.perf_counter() - start
+    return computed, failures, seconds, fresh
+
+
+def _losses(plan: Plan) -> xr.Dataset:
+    from mi.store.losses import open_losses
+
+    return open_losses(plan.bench.paths)
+
+
+def _weights(plan: Plan, epochs: tuple[int, ...]) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
+    for checkpoint in plan.checkpoints:
+        if checkpoint.epoch in epochs:
+            yield checkpoint.epoch, read_weights(checkpoint, "cpu")

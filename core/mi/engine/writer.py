@@ -1,0 +1,80 @@
+"""Writing from a thread while the next pass runs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from mi.store.blocks import GroupWriter
+
+FLUSH_SECONDS = 10.0  # what a kill can cost at most, when blocks take longer than this
+DEPTH = 2  # checkpoints whose results may wait
+
+_Results = Mapping[str, Mapping[str, np.ndarray]]
+
+
+class BlockWriter:
+    """The one owner of a block: takes each checkpoint's results, writes them in the background.
+
+    Attributes:
+        seconds: time spent writing, apart from the passes that it overlaps.
+    """
+
+    def __init__(self, groups: Mapping[str, GroupWriter]) -> None:
+        self.groups = groups
+        self.seconds = 0.0
+        self._error: BaseException | None = None
+        self._queue: queue.Queue[tuple[int, _Results] | None] = queue.Queue(DEPTH)
+        self._thread = threading.Thread(target=self._work, name="mi-write", daemon=True)
+        self._thread.start()
+
+    def put(self, epoch: int, results: _Results) -> None:
+        """Hand over one checkpoint's results, by analyzer.
+
+        Raises:
+            StoreError: an earlier checkpoint's results could not be written.
+        """
+        self._raise()
+        self._queue.put((epoch, results))
+
+    def close(self) -> None:
+        """Write and commit everything that was handed over; also after Ctrl-C.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        last = time.monotonic()
+        while True:
+            job = self._queue.get()
+            if self._error is not None:  # keep taking, or the other side would wait for ever
+                if job is None:
+                    return
+                continue
+            start = time.monotonic()
+            try:
+                if job is not None:
+                    epoch, results = job
+                    for id, arrays in results.items():
+                        self.groups[id].put(epoch, arrays)
+                if job is None or time.monotonic() - last > FLUSH_SECONDS:
+                    for group in self.groups.values():
+                        group.flush()
+                    last = time.monotonic()
+            except BaseException as error:  # told to the other side by `_raise`
+                self._error = error
+            self.seconds += time.monotonic() - start
+            if job is None:
+                return
