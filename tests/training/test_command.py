@@ -43,10 +43,9 @@ def test_the_closing_line_says_what_there_is(mi) -> None:
 
 
 def test_every_option_reaches_the_training(mi, workspace: Workspace) -> None:
-    arguments = ["--set", "optimizer=sgd", "--epochs", "8", "--checkpoints", "0:8:2", "--states", "every 2"]
-    assert (
-        mi("train", "lines", *arguments, "--evaluate-every", "3", "--threads", "1", "--device", "cpu")[0] == 0
-    )
+    kept = ["--epochs", "8", "--checkpoints", "0:8:2", "--states", "every 2", "--evaluate-every", "3"]
+    code, _, _ = mi("train", "lines", "--set", "optimizer=sgd", *kept, "--threads", "1", "--device", "cpu")
+    assert code == 0
     variant = workspace.variant("seed0_optimizersgd")
     paths = VariantPaths(variant.folder)
     assert sorted(p.name for p in paths.states.iterdir()) == [paths.state(e).name for e in (0, 4, 8)]
@@ -58,7 +57,7 @@ def test_every_option_reaches_the_training(mi, workspace: Workspace) -> None:
     ("arguments", "sentence"),
     [
         (["lnes"], r"unknown family 'lnes': did you mean lines\?"),
-        (["lines", "--set", "sed=1"], r"unknown parameter of family lines 'sed': did you mean seed\?"),
+        (["lines", "--set", "sed=1"], r"unknown parameter of family lines 'sed': did you mean seed"),
         (["lines", "--set", "seed=one"], r"seed is 'one', expected a whole number"),
         (["lines", "--set", "seed"], r"--set 'seed': expected NAME=VALUE"),
         (["lines", "--epochs", "-3"], r"epochs is -3, expected a whole number of at least 0"),
@@ -116,7 +115,7 @@ def _same(a: VariantPaths, b: VariantPaths) -> None:
 
 @pytest.fixture
 def undisturbed(declare, tmp_path_factory: pytest.TempPathFactory) -> VariantPaths:
-    variant = declare(pause=0.02)
+    variant = declare()  # how long a pass takes changes no bit
     folder = tmp_path_factory.mktemp("undisturbed") / variant.name
     train(
         Variant(
@@ -151,7 +150,7 @@ def test_ctrl_c_exits_130_and_tells_how_to_go_on(
     _same(paths, undisturbed)
 
 
-@pytest.mark.parametrize("after", [4, 24, 44])
+@pytest.mark.parametrize("after", [4, 32])
 def test_killed_at_any_instant_it_resumes_to_the_bit(
     start: Start, mi, declare, undisturbed: VariantPaths, after: int
 ) -> None:

@@ -88,9 +88,7 @@ def test_interrupted_twice_is_undisturbed_too(declare, contents, undisturbed) ->
 
 
 @pytest.mark.usefixtures("every_epoch")
-def test_a_second_ctrl_c_stops_at_once_and_loses_nothing_that_was_kept(
-    declare, contents, undisturbed
-) -> None:
+def test_a_second_ctrl_c_stops_at_once_and_loses_nothing_kept(declare, contents, undisturbed) -> None:
     variant = declare()
 
     def press(now: int, *_: object) -> None:

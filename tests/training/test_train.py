@@ -205,10 +205,8 @@ def _elsewhere(paths: VariantPaths) -> str:
         "from mi.store.layout import VariantPaths; print(variant_state(VariantPaths(Path(sys.argv[1]))))\n"
         "assert 'torch' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(paths.root)], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+    command = [sys.executable, "-c", code, str(paths.root)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_killed_training_reads_as_interrupted(declare) -> None:
