@@ -25,6 +25,7 @@ from mi.domain.visualization import Visualization
 from mi.errors import unknown
 from mi.views import theme
 from mi.views.axis import EPOCH_LABEL, CellAxis, epoch_edges
+from mi.views.frames import Extent
 from mi.views.palettes import MISSING, NAN_COLOR, ColorBook
 from mi.views.scale import MISSING_CODE, Scale
 
@@ -50,7 +51,7 @@ class FigureContext:
         visualization: what is drawn.
         data: what it reads (parameters, coordinates, epochs).
         scales: field -> scale, fixed over all epochs.
-        extents: field -> {column: (smallest, largest)} over all epochs; the smallest positive on a log scale.
+        extents: field -> {column: (smallest, smallest positive, largest)} over all epochs.
         epoch: the epoch shown first.
         x_epochs: range shared by every epoch axis of the page.
         colors: the page's colours of keys.
@@ -61,7 +62,7 @@ class FigureContext:
     visualization: Visualization
     data: ViewData
     scales: Mapping[str, Scale]
-    extents: Mapping[str, Mapping[str, tuple[float, float]]]
+    extents: Mapping[str, Mapping[str, Extent]]
     epoch: int
     x_epochs: Range1d
     colors: ColorBook = field(factory=ColorBook)
@@ -102,6 +103,7 @@ class FigureContext:
             active_drag="box_zoom",
             active_scroll=None,
             toolbar_location="above",
+            toolbar_inner=True,  # outside it would keep an empty row above every plot
             x_axis_type=x_axis_type,
             y_axis_type=y_axis_type,
             x_axis_label=x or self.visualization.x or None,
@@ -109,7 +111,7 @@ class FigureContext:
             **{k: v for k, v in given.items() if v is not None},
         )
         if square:
-            plot.max_width, plot.align = round(height * 1.3), "center"
+            plot.max_width = round(height * 1.3)
         theme.apply(plot)
         if over_epochs:
             plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
@@ -141,27 +143,40 @@ class FigureContext:
             raise unknown(f"field of {self.visualization.id}", field, self.scales)
         return self.scales[field]
 
-    def extent(self, field: str, *columns: str, pad: float = 0.04) -> tuple[float, float]:
-        """Start and end of an axis that shows these columns of a field at every epoch.
+    def extent(self, field: str, column: str, pad: float = 0.04) -> tuple[float, float]:
+        """Start and end of a linear axis of positions that shows a column at every epoch.
 
-        The axis is logarithmic where the field's scale is, and the column that the scale describes keeps the
-        scale's range. ``pad`` is the share of room left on both sides.
+        ``pad`` is the share of room left on both sides.
 
         Raises:
             UnknownNameError: the field has no such column of numbers.
         """
-        scale, known = self.scale(field), self.extents[field]
-        ends = []
-        for column in columns:
-            if column not in known:
-                raise unknown(f"column of field {field} of {self.visualization.id}", column, known)
-            described = column == self.visualization.fields[field].value
-            ends.append((scale.low, scale.high) if described else known[column])
-        low, high = min(e[0] for e in ends), max(e[1] for e in ends)
-        kind = "log" if scale.kind == "log" and low > 0 else "linear"
-        if not low < high:
-            low, high = (low / 2, high * 2) if kind == "log" else (low - 0.5, high + 0.5)
-        return Scale(kind, low, high).axis(pad)
+        return _room("linear", *self._extent(field, column)[::2], pad)
+
+    def value_range(self, field: str, *columns: str) -> tuple[float, float]:
+        """Start and end of an axis of values, on the field's scale, that shows these columns at every epoch.
+
+        An end that the field declares as its ``range`` is kept.
+
+        Raises:
+            UnknownNameError: the field has no such column of numbers.
+        """
+        declared = self.visualization.fields[field]
+        kind = "log" if declared.scale == "log" else "linear"
+        ends = [self._extent(field, column) for column in columns]
+        low = min(e[1] if kind == "log" else e[0] for e in ends)
+        high = max(e[2] for e in ends)
+        low = low if declared.range[0] is None else declared.range[0]
+        high = high if declared.range[1] is None else declared.range[1]
+        if kind == "log" and low > high:  # nothing positive to show
+            low, high = 0.1, 1.0
+        return _room(kind, low, high, 0.04)
+
+    def _extent(self, field: str, column: str) -> tuple[float, float, float]:
+        known = self.extents.get(field, {})
+        if column not in known:
+            raise unknown(f"column of field {field} of {self.visualization.id}", column, known)
+        return known[column]
 
     def palette(self, field: str) -> tuple[str, ...]:
         """The 255 colours of a field's scale, low to high."""
@@ -198,12 +213,14 @@ class FigureContext:
         if scale.kind == "categorical":
             return
         # A mapper of its own: the image's maps codes, and touching it would repaint the image.
-        bar = ColorBar(color_mapper=_value_mapper(scale), width=10, padding=0, margin=6, name=f"bar-{field}")
+        bar = ColorBar(color_mapper=_value_mapper(scale), width=10, padding=6, margin=0, name=f"bar-{field}")
         theme.apply_bar(bar)
         plot.add_layout(bar, "right")
         said = title or scale.units
         if said:
-            plot.add_layout(Title(text=said, text_font_size="11px", text_font_style="normal"), "right")
+            title_model = Title(text=said, align="center")
+            theme.apply_title(title_model)
+            plot.add_layout(title_model, "right")
 
     def cells(self, dim: str, count: int) -> CellAxis:
         """Where ``count`` cells along a named dimension lie, and what they are called."""
@@ -214,6 +231,12 @@ class FigureContext:
         tool = HoverTool(renderers=[renderer], tooltips=rows, visible=False, **more)
         plot.add_tools(tool)
         return tool
+
+
+def _room(kind: str, low: float, high: float, pad: float) -> tuple[float, float]:
+    if not low < high:
+        low, high = (low / 2, low * 2) if kind == "log" else (low - 0.5, low + 0.5)
+    return Scale(kind, low, high).axis(pad)
 
 
 def _value_mapper(scale: Scale) -> ColorMapper:

@@ -17,6 +17,8 @@ from mi.views.scale import Scale, fit
 
 # What one panel may hold in the browser; more would make the tab fail, not the panel.
 PANEL_BYTES = 128 * 2**20
+# Smallest, smallest positive (infinite when there is none) and largest value of a column over all epochs.
+Extent = tuple[float, float, float]
 
 
 @define(eq=False)
@@ -34,7 +36,7 @@ class FrameSet:
         columns: columns field -> {column: (E, n) float32}, of those columns that change.
         constant: columns field -> {column: (n,)}, of those that do not (positions, names).
         texts: text field -> a string an epoch.
-        extents: columns field -> {column: (smallest, largest)} over all epochs; positive ones on a log scale.
+        extents: columns field -> {column: (smallest, smallest positive, largest)} over all epochs.
     """
 
     visualization: Visualization
@@ -47,7 +49,7 @@ class FrameSet:
     columns: dict[str, dict[str, np.ndarray]] = field(factory=dict)
     constant: dict[str, dict[str, np.ndarray]] = field(factory=dict)
     texts: dict[str, list[str]] = field(factory=dict)
-    extents: dict[str, dict[str, tuple[float, float]]] = field(factory=dict)
+    extents: dict[str, dict[str, Extent]] = field(factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -182,13 +184,13 @@ def _scale(frames: FrameSet, name: str, declared: Field) -> None:
     numeric = {c: a for c, a in columns.items() if a.dtype.kind != "U"}
     described = [numeric[declared.value]] if declared.value in numeric else []
     frames.scales[name] = fit(declared, described, owner)
-    frames.extents[name] = {
-        c: _extent(a, declared.scale == "log" and c != "epoch") for c, a in numeric.items()
-    }
+    frames.extents[name] = {c: _extent(a) for c, a in numeric.items()}
 
 
-def _extent(values: np.ndarray, positive: bool) -> tuple[float, float]:
-    good = values[np.isfinite(values) & (values > 0)] if positive else values[np.isfinite(values)]
+def _extent(values: np.ndarray) -> Extent:
+    good = values[np.isfinite(values)]
     if not good.size:
-        return (0.1, 1.0) if positive else (0.0, 1.0)
-    return float(good.min()), float(good.max())
+        return 0.0, 0.1, 1.0
+    positive = good[good > 0]
+    least = float(positive.min()) if positive.size else np.inf
+    return float(good.min()), least, float(good.max())

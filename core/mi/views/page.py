@@ -113,8 +113,8 @@ class ReportPage:
 
         Args:
             more: ``chooser`` (the server's selects: families, variants and reports, each with entries of
-                ``name``, ``url`` and ``chosen``; ``previous`` and ``next``), ``notices`` (sentences), and
-                whatever else blocks use.
+                ``name``, ``url`` and ``chosen``; ``previous`` and ``next``), ``notices`` (sentences),
+                ``state`` (JSON to keep in the file).
         """
         return {
             "page": self,
@@ -124,6 +124,7 @@ class ReportPage:
             "script": assets.script(),
             "chooser": None,
             "notices": (),
+            "state": None,
             **more,
         }
 

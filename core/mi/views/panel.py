@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
+import traceback
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, LayoutDOM, Range1d
 from mi.domain.report import Panel
 from mi.domain.values import check_options
 from mi.domain.visualization import Visualization
-from mi.errors import MiError, ParameterError, PluginError, unknown
+from mi.errors import MiError, PluginError, unknown
 from mi.refs import resolve
 from mi.views.cache import FRAMES, ByteCache
 from mi.views.context import FigureContext
@@ -23,7 +23,6 @@ from mi.views.frames import FrameSet, make_frames
 from mi.views.palettes import ColorBook
 from mi.views.sources import current_sources, describe, stacked_source
 
-log = logging.getLogger(__name__)
 OK, MISSING, ERROR, UNKNOWN = "ok", "missing", "error", "unknown"
 
 
@@ -42,6 +41,7 @@ class Card:
         sentence: why there is no figure, or what is missing of it; empty when nothing is.
         command: what mends it, for a terminal; may be empty.
         provenance: what the figure was made from.
+        details: traceback of what the plugin raised, for a terminal and never for a page.
         root: the figure; None unless ``ok``.
         stack: the source of all frames; None unless ``ok``.
         frames: the frames; None unless ``ok``.
@@ -58,6 +58,7 @@ class Card:
     sentence: str = ""
     command: str = ""
     provenance: tuple[str, ...] = ()
+    details: str = ""
     root: LayoutDOM | None = None
     stack: ColumnDataSource | None = None
     frames: FrameSet | None = None
@@ -105,10 +106,11 @@ class CardMaker:
             card.description = visualization.description
             self._draw(card, visualization, panel)
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
-            log.warning("panel %s: %s failed", card.id, panel.visualization, exc_info=True)
             card.root = card.stack = card.frames = None
             card.spec = {}
             card.state, card.sentence = ERROR, self._said(error)
+            if not isinstance(error, MiError):
+                card.details = traceback.format_exc()
         return card
 
     def _draw(self, card: Card, visualization: Visualization, panel: Panel) -> None:
@@ -198,15 +200,3 @@ def _check_figure(visualization: Visualization, root: Any) -> None:
         Serializer().encode(root)
     except Exception as error:
         raise PluginError(f"{owner} cannot be sent to a browser: {error}") from error
-
-
-def check_panel(visualizations: dict[str, Visualization], panel: Panel) -> str:
-    """What is wrong with a panel of a report before any variant is chosen; empty when nothing is."""
-    if panel.visualization not in visualizations:
-        return str(unknown("visualization", panel.visualization, visualizations))
-    declared = visualizations[panel.visualization]
-    try:
-        check_options(f"visualization {declared.id}", declared.options, panel.options)
-    except ParameterError as error:
-        return str(error)
-    return ""

@@ -295,7 +295,7 @@ def points(
         square=square,
     )
     renderer = plot.scatter(
-        x=x, y=y, size=size, source=source, line_color=None, fill_alpha=0.75,
+        x=x, y=y, size=size, source=source, line_color=theme.LINE, line_width=0.6, fill_alpha=0.8,
         fill_color=context.color_of(field) if color is None else color,
     )  # fmt: skip
     tips = [(x_label or x, f"@{{{x}}}{{0.0000a}}"), (y_label or y, f"@{{{y}}}{{0.0000a}}"), *tooltips]
@@ -329,7 +329,7 @@ def _labels(source: ColumnDataSource, columns: Sequence[str] | Mapping[str, str]
 def _y_axis(context: FigureContext, field: str, columns: Mapping[str, str]) -> dict[str, Any]:
     """A y axis fixed over all epochs that shows all these columns."""
     log = context.scale(field).kind == "log"
-    return {"y_range": context.extent(field, *columns), "y_axis_type": "log" if log else "linear"}
+    return {"y_range": context.value_range(field, *columns), "y_axis_type": "log" if log else "linear"}
 
 
 def _draw_lines(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bokeh.models import ColorBar, Legend
+from bokeh.models import BoxAnnotation, ColorBar, Legend, Title
 from bokeh.plotting import figure
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
@@ -38,10 +38,18 @@ def apply(plot: figure) -> None:
 
 def hatch(plot: figure) -> None:
     """A hatched ground, which shows wherever a cell is missing; no grid, the cells are one."""
-    plot.background_hatch_pattern = "right_diagonal_line"
-    plot.background_hatch_color = HATCH
-    plot.background_hatch_scale = 8
-    plot.background_hatch_weight = 0.6
+    # Not `background_hatch_pattern`, which leaves the page blank in Bokeh 3.9: it is set before there is a canvas.
+    ground = BoxAnnotation(
+        level="underlay",
+        fill_color=None,
+        line_color=None,
+        hatch_pattern="right_diagonal_line",
+        hatch_color=HATCH,
+        hatch_scale=8,
+        hatch_weight=0.6,
+        syncable=False,
+    )
+    plot.add_layout(ground)
     plot.grid.visible = False
 
 
@@ -49,10 +57,19 @@ def apply_bar(bar: ColorBar) -> None:
     """Dress a colour bar."""
     bar.background_fill_color = None
     bar.bar_line_color = None
+    bar.border_line_color = None
     bar.major_label_text_font = FONT
     bar.major_label_text_font_size = "11px"
     bar.major_label_text_color = TEXT
     bar.major_tick_line_color = None
+
+
+def apply_title(title: Title) -> None:
+    """Dress the title of a colour bar."""
+    title.text_font = FONT
+    title.text_font_size = "12px"
+    title.text_font_style = "normal"
+    title.text_color = TEXT
 
 
 def apply_legend(legend: Legend) -> None:

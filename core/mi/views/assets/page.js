@@ -17,7 +17,8 @@ function paint(doc) {
       if (model.type.endsWith("Axis")) {
         set({ axis_label_text_color: ink.text, major_label_text_color: ink.text, major_tick_line_color: ink.line });
       } else if (model.type === "Grid") set({ grid_line_color: ink.grid });
-      else if (model.type === "Figure") set({ outline_line_color: ink.line, background_hatch_color: ink.line });
+      else if (model.type === "Figure") set({ outline_line_color: ink.line });
+      else if (model.type === "BoxAnnotation" && model.level === "underlay") set({ hatch_color: ink.line });
       else if (model.type === "ColorBar") set({ major_label_text_color: ink.text, title_text_color: ink.text });
       else if (model.type === "Legend") set({ label_text_color: ink.text });
       else if (model.type === "Title") set({ text_color: ink.text });
