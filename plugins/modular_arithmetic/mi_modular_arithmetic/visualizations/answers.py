@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mi.views.data import ViewData
 
 Options = Mapping[str, Any]
-QUANTITIES = {"p_correct": "probability of the right answer", "correct": "1 where right"}
+QUANTITIES = {"p_correct": "p(correct)", "correct": "1 where right"}
 MARGIN = "margin (logit)"
 _UNUSED = np.full((1, 1), np.nan)  # stands for the field that the options leave out; costs one byte an epoch
 

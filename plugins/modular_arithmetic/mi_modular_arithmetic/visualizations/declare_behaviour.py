@@ -71,7 +71,7 @@ ATTENTION_SPECTRUM = Visualization(
 ACCURACY = Visualization(
     id="modular_arithmetic.accuracy_grid",
     title="Answers by pair",
-    description="Every pair at the cursor; dots mark the pairs of the chosen set.",
+    description="Every pair at the cursor; dots mark training pairs, unless the options say otherwise.",
     reads=(ACCURACY_GRID.id,),
     fields={
         "margin": Field("image", dims=("b", "a"), scale="symmetric", units="logit"),
@@ -125,8 +125,8 @@ GRADUATION_MAP = Visualization(
 DIMENSION = Visualization(
     id="modular_arithmetic.effective_dimension",
     title="Effective dimension of the weights",
-    description="How many dimensions each matrix uses. A circuit of few frequencies needs two for each, the "
-    "dotted line.",
+    description="How many dimensions each matrix uses, W_QK and W_OV on the mean of heads. A circuit of few "
+    "frequencies needs two for each, the dotted line.",
     reads=(EFFECTIVE_DIMENSION.id, PROGRESS_MEASURES.id),
     fields={"dimension": Field("line", dims=("epoch",), value="W_E", range=(0, None), static=True)},
     static=f"{PACKAGE}.dimension:dimension_static",

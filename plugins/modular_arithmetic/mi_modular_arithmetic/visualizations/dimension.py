@@ -31,7 +31,7 @@ def dimension_static(data: ViewData, options: Options) -> dict[str, Any]:
     columns = {name: values[:, names.index(name)] for name in JOINT}
     for name in PER_HEAD:
         heads = [i for i, one in enumerate(names) if one.startswith(f"{name}.")]
-        columns[_mean(name)] = values[:, heads].mean(axis=1)
+        columns[name] = values[:, heads].mean(axis=1)
     needed = 2 * len(key_frequencies(data.artifacts[PROGRESS]))
     columns[TWICE] = np.full(len(values), float(needed))
     return {"dimension": {"epoch": artifacts["epoch"].values, **columns}}
@@ -41,12 +41,12 @@ def dimension_figure(sources: Any, context: FigureContext, options: Options) -> 
     """One line a matrix."""
     from mi.views.recipes import epoch_lines
 
-    names = [*JOINT, *map(_mean, PER_HEAD), TWICE]
+    names = [*JOINT, *PER_HEAD, TWICE]
     return epoch_lines(
         sources,
         context,
         "dimension",
-        names,
+        {name: name for name in names},
         y=f"{MEASURES[options['measure']]} (dimensions)",
         dashes={TWICE: "dotted"},
     )
@@ -68,18 +68,13 @@ def singular_figure(sources: Any, context: FigureContext, options: Options) -> A
         sources,
         context,
         "values",
-        list(_singular(options).values()),
+        {name: name for name in _singular(options).values()},
         x="rank",
         x_label="rank (from the largest)",
         y="singular value",
     )
 
 
-def _mean(name: str) -> str:
-    return f"{name} (mean of heads)"
-
-
 def _singular(options: Options) -> dict[str, str]:
-    """Names of the matrices shown -> labels."""
-    head = options["head"]
-    return {name: name for name in JOINT} | {f"{n}.{head}": f"{n} of head {head}" for n in PER_HEAD}
+    """Stored names of the matrices shown -> the names by which they have their colours."""
+    return {name: name for name in JOINT} | {f"{name}.{options['head']}": name for name in PER_HEAD}

@@ -66,8 +66,8 @@ def test_explained_variance_of_a_pure_circuit_sums_to_one() -> None:
 
 
 def test_the_relu_network_has_the_coefficients_of_its_series() -> None:
-    # ReLU(2 cos U cos V) = z/2 + |cos U| |cos V|: the phases keep 4/(3π) cos(w(a+b) + 2φ), the class mean over
-    # a - b keeps the mean of |cos V|; the next harmonic that 16 phases let through is the 17th.
+    # ReLU(2 cos U cos V) = z/2 + |cos U| |cos V|: the phases keep 4/(3π) cos(w(a+b) + 2φ), the class mean
+    # over a - b keeps the mean of |cos V|; the next harmonic that 16 phases let through is the 17th.
     p = 59
     W = weights(p, NETWORKS[p])
     found = analyze("logit_spectrum", W, activations(W, relu))

@@ -1,4 +1,4 @@
-"""Helper modules beside these tests and beside those of the analyzers are found however pytest imports tests."""
+"""Helper modules of these tests and of the analyzers' are found however pytest imports tests."""
 
 import sys
 from pathlib import Path

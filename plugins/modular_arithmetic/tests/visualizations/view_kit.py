@@ -9,6 +9,7 @@ import xarray as xr
 from analysis_kit import BY_ID, analyze, subject, trajectory
 from attrs import define
 from handmade_networks import NETWORKS, activations, relu, weights
+
 from mi.domain.values import check_options
 from mi.domain.visualization import Visualization
 from mi.engine.data import Subject
