@@ -91,6 +91,22 @@ def test_the_split_depends_on_the_data_seed_alone() -> None:
     assert 0.05 < columns.min() < 0.3 < columns.max() < 0.6
 
 
+@pytest.mark.parametrize(
+    ("data_seed", "first", "digest"),
+    [
+        (598, [0, 1, 2, 4, 5, 6, 7, 10], "9a34b2b7ba08f58f"),
+        (0, [0, 2, 4, 5, 14, 15, 18, 21], "c717a061bbab3a90"),
+    ],
+)
+def test_the_split_is_the_one_that_it_has_always_been(data_seed: int, first: list[int], digest: str) -> None:
+    """Variants are compared over years: a torch that draws other numbers must not pass unnoticed."""
+    import hashlib
+
+    mask = train_mask(59, 0.5, data_seed)
+    assert np.flatnonzero(mask)[:8].tolist() == first
+    assert hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=8).hexdigest() == digest
+
+
 def test_a_larger_fraction_contains_the_smaller_one() -> None:
     assert (train_mask(59, 0.5, 598) | ~train_mask(59, 0.3, 598)).all()
 
