@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,41 @@ def root(tmp_path: Path, sample_site: Path) -> Path:
     assert run("init", str(folder)).code == 0
     assert run("-w", str(folder), "families", "add", FAMILY).code == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one trained and analyzed variant, n7_seed0; copy it before writing to it."""
+    folder = tmp_path_factory.mktemp("trained") / "ws"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SITE)
+        patch.setenv("MI_LOAD_PLUGINS", "sample")
+        for arguments in (
+            ("init", str(folder)),
+            ("-w", str(folder), "families", "add", FAMILY),
+            (
+                "-w",
+                str(folder),
+                "train",
+                FAMILY,
+                "--epochs",
+                "40",
+                "--checkpoints",
+                "0::10",
+                "--threads",
+                "1",
+            ),
+            ("-w", str(folder), "analyze", "n7_seed0", "--threads", "1"),
+        ):
+            ran = run(*arguments)
+            assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, sample_site: Path) -> Path:
+    """A copy of ``trained_once`` of one's own."""
+    return shutil.copytree(trained_once, tmp_path / "trained")
 
 
 @pytest.fixture

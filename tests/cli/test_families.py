@@ -211,9 +211,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"analyzers": [{"id": "sample.answer"}], "visualizations": []},
         "analyzers[0].id is 'sample.answer', expected an analyzer that a plugin offers: sample.answers",
     ),
-    "needs": (  # noqa: E501
+    "needs": (
         {"analyzers": [{"id": "sample.curve"}], "visualizations": []},
-        "analyzers[0].id is 'sample.curve', expected an analyzer whose needs are listed too: it reads sample.answers",
+        "analyzers[0].id is 'sample.curve', expected an analyzer whose needs are listed too: "
+        "it reads sample.answers",
     ),
     "option": (
         {"analyzers": [{"id": "sample.answers", "options": {"scale": -1}}]},

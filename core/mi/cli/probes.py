@@ -130,13 +130,22 @@ def show(ctx: click.Context, family: str, name: str, variant: str | None, count:
 @click.pass_context
 def validate(ctx: click.Context, family: str, name: str) -> None:
     """Check the probe NAME of FAMILY: its file, and that it builds for every variant."""
+    from mi.errors import MiError
+
     workspace = open_workspace(ctx)
     declared = workspace.family(family)
     spec = workspace.probe_spec(declared, name)
     codes = [(f"{family} with default parameters", _default_code(workspace, declared))]
     codes += [(v.id, v.code) for v in workspace.variants(family)]
+    failed = 0
     for said, code in codes:
-        click.echo(f"ok      {said}: {len(workspace.build_probe(declared, spec, code)):,} rows")
+        try:
+            click.echo(f"ok      {said}: {len(workspace.build_probe(declared, spec, code)):,} rows")
+        except MiError as error:
+            failed += 1
+            click.echo(f"mi: {said}: {error}", err=True)
+    if failed:
+        ctx.exit(2)
 
 
 def _default_code(workspace: Workspace, family: Family) -> VariantCode:

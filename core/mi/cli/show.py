@@ -29,7 +29,7 @@ def show(ctx: click.Context, variant: str, as_json: bool) -> None:
 def described(variant: Variant) -> dict[str, Any]:
     """One object; keys in docs/cli-json.md."""
     from mi.cli.checkpoints import metrics_by_epoch
-    from mi.cli.state import artifact_rows, disk_use, variant_row
+    from mi.status import artifact_rows, disk_use, variant_row
     from mi.store.checkpoints import list_checkpoints, list_states
     from mi.store.layout import VariantPaths
 

@@ -49,8 +49,8 @@ def variants(ctx: click.Context, family: str | None, as_json: bool) -> None:
 
 
 def _row(variant: Any) -> dict[str, Any]:
-    from mi.cli.state import variant_row
     from mi.errors import MiError
+    from mi.status import variant_row
 
     try:
         return variant_row(variant)

@@ -111,7 +111,7 @@ def _family(workspace: Workspace, family: Family) -> FamilyEntry:
 
 
 def _row(workspace: Workspace, variant: Variant) -> VariantRow:
-    from mi.cli.state import artifact_rows, state_of
+    from mi.status import artifact_rows, state_of
 
     paths = VariantPaths(variant.folder)
     url = report_url(variant.family.name, variant.name)
