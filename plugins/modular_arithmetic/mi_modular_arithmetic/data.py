@@ -14,11 +14,21 @@ def train_mask(p: int, fraction: float, data_seed: int) -> np.ndarray:
     """Which pairs are trained on: bool, (p, p), indexed by a and b.
 
     The first pairs of a permutation that depends on the data seed alone, so a larger share contains a smaller
-    one. torch promises no stream of random numbers for ever: a test holds this one fast.
+    one.
     """
-    import torch
-
-    order = torch.randperm(p * p, generator=torch.Generator().manual_seed(data_seed)).numpy()
     mask = np.zeros(p * p, dtype=bool)
-    mask[order[: train_size(p, fraction)]] = True
+    mask[_permutation(p * p, data_seed)[: train_size(p, fraction)]] = True
     return mask.reshape(p, p)
+
+
+def _permutation(n: int, seed: int) -> np.ndarray:
+    """``torch.randperm(n)`` of a CPU generator with this seed, without the second that importing torch takes.
+
+    A Fisher-Yates shuffle driven by the Mersenne Twister. numpy promises ``RandomState``'s stream for ever; torch
+    promises none: a test holds the two together.
+    """
+    draws = np.random.RandomState(seed).randint(0, 2**32, max(n - 1, 0), dtype=np.uint32).astype(np.int64)
+    order = list(range(n))
+    for i, step in enumerate((draws % (n - np.arange(len(draws)))).tolist()):
+        order[i], order[i + step] = order[i + step], order[i]
+    return np.array(order)

@@ -99,12 +99,21 @@ def test_the_split_depends_on_the_data_seed_alone() -> None:
     ],
 )
 def test_the_split_is_the_one_that_it_has_always_been(data_seed: int, first: list[int], digest: str) -> None:
-    """Variants are compared over years: a torch that draws other numbers must not pass unnoticed."""
+    """Variants are compared over years: other random numbers must not pass unnoticed."""
     import hashlib
 
     mask = train_mask(59, 0.5, data_seed)
     assert np.flatnonzero(mask)[:8].tolist() == first
     assert hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=8).hexdigest() == digest
+
+
+@pytest.mark.parametrize(("p", "seed"), [(3, 0), (59, 598), (113, 2**32 - 1)])
+def test_the_split_is_drawn_as_torch_draws_it(p: int, seed: int) -> None:
+    import torch
+
+    order = torch.randperm(p * p, generator=torch.Generator().manual_seed(seed))
+    expected = set(order[: train_size(p, 0.3)].tolist())
+    assert set(np.flatnonzero(train_mask(p, 0.3, seed)).tolist()) == expected
 
 
 def test_a_larger_fraction_contains_the_smaller_one() -> None:
