@@ -2,9 +2,9 @@
 
     python benchmarks/training.py [--prime 113] [--rounds 7] [--threads N]
 
-Both loops start from the same weights, take the same AdamW steps on the same pairs, cast logits to float64 for
-the loss, and measure loss and accuracy; only the forward pass differs. Rounds alternate, so that whatever else
-the machine does hits both; the table has medians.
+Both loops start from the same weights, take the same AdamW steps on the same pairs, cast logits to float64
+for the loss, and measure loss and accuracy; only the forward pass differs. Rounds alternate, so that whatever
+else the machine does hits both; the table has medians.
 """
 
 from __future__ import annotations

@@ -53,6 +53,41 @@ def test_every_option_reaches_the_training(mi, workspace: Workspace) -> None:
     assert losses.test_loss.dropna("epoch").epoch.values.tolist() == [0, 2, 3, 4, 6, 8]
 
 
+def test_without_a_terminal_progress_is_plain_lines_on_stderr(mi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mi.cli.train.PLAIN_SECONDS", 0.0)
+    code, out, err = mi("train", "lines", "--epochs", "6", "--checkpoints", "0:6:2")
+    assert code == 0
+    assert out.count("\n") == 1
+    lines = err.splitlines()
+    number = r"[\d.e+-]+"
+    for line in lines:
+        shown = rf"seed0: epoch \d of 6, \d+ s left, train loss {number}, test loss {number}"
+        assert re.fullmatch(shown, line), line
+    # Told at every checkpoint, and in between when the machine is slow.
+    assert {"0", "2", "4", "6"} <= {line.split()[2] for line in lines}
+
+
+def test_on_a_terminal_there_is_a_bar_with_the_losses(
+    mi, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setenv("COLUMNS", "120")
+    code, out, err = mi("train", "lines", "--epochs", "6", "--checkpoints", "0:6:2")
+    assert code == 0
+    assert out.count("\n") == 1
+    assert "6/6" in err
+    assert "━" in err
+    assert "train loss" in err
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_sentence(mi, workspace: Workspace) -> None:
+    (workspace.root / "results").write_text("in the way")
+    code, out, err = mi("train", "lines")
+    assert (code, out) == (2, "")
+    assert "cannot be written" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

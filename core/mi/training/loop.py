@@ -49,7 +49,7 @@ class Settings:
         if self.schedule is not None:
             checkpoint_epochs(self.schedule, 0 if self.epochs is None else self.epochs)
         try:
-            torch.empty((), device=self.device)
+            torch.zeros((), device=self.device).item()
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).partition("\n")[0]
             raise ParameterError(f"device is {self.device!r}, which cannot be used here ({reason})") from None
