@@ -10,7 +10,7 @@ from attrs import define, field
 
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
-from mi.errors import unknown
+from mi.errors import UnknownNameError, unknown
 from mi.lab.variant import LabVariant
 from mi.plugins import Host
 from mi.views.cache import ByteCache
@@ -90,7 +90,13 @@ class Lab:
             return LabVariant(self.workspace.variant(family=name, **parameters), self._frames)
         if parameters:
             raise unknown("family", name, self.families)
-        return LabVariant(self.workspace.variant(name), self._frames)
+        try:
+            return LabVariant(self.workspace.variant(name), self._frames)
+        except UnknownNameError:
+            names = [variant.name for variant in self.workspace.variants()]
+            if "/" in name or name in names:  # it says what it must; several variants may match
+                raise
+            raise unknown("family or variant", name, [*self.families, *names]) from None
 
     def __repr__(self) -> str:
         return (
