@@ -24,8 +24,8 @@ def train_mask(p: int, fraction: float, data_seed: int) -> np.ndarray:
 def _permutation(n: int, seed: int) -> np.ndarray:
     """``torch.randperm(n)`` of a CPU generator with this seed, without the second that importing torch takes.
 
-    A Fisher-Yates shuffle driven by the Mersenne Twister. numpy promises ``RandomState``'s stream for ever; torch
-    promises none: a test holds the two together.
+    A Fisher-Yates shuffle driven by the Mersenne Twister. numpy promises ``RandomState``'s stream for ever;
+    torch promises none: a test holds the two together.
     """
     draws = np.random.RandomState(seed).randint(0, 2**32, max(n - 1, 0), dtype=np.uint32).astype(np.int64)
     order = list(range(n))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
+
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData, Subject
-
-JOINT = ("W_E", "W_in", "W_out", "W_L")
-PER_HEAD = ("W_QK", "W_OV")
 
 
 def coordinates(subject: Subject) -> dict[str, Sequence[Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_modular_arithmetic.analyzers.dimension import JOINT, PER_HEAD
+from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
 from mi_modular_arithmetic.visualizations.parts import DIMENSION, PROGRESS, key_frequencies
 
 if TYPE_CHECKING:
