@@ -22,6 +22,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("MI_LOAD_PLUGINS", "tiny")
     monkeypatch.setenv("PYTHONPATH", str(SITE))
     import mi_tiny
+    import torch
+
+    torch.set_num_threads(1)  # eleven rows: threads only wait for one another
     import mi_tiny.analyzers
     import mi_tiny.code
 

@@ -64,7 +64,7 @@ def write(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], tag: str 
 
 
 def check(paths: VariantPaths, epochs: Sequence[int]) -> None:
-    data = ArtifactReader(paths).dataset(PROBE, ANALYZER)
+    data = ArtifactReader(paths).dataset(PROBE, ANALYZER).load()
     assert data["epoch"].values.tolist() == sorted(epochs)
     for epoch in epochs:
         one = data.sel(epoch=epoch)

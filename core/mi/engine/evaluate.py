@@ -91,15 +91,20 @@ class Moment:
         """
         import torch
 
+        changed: list[str] = []
         try:
             data, watched, shared = self._data(item, needs)
-            with torch.no_grad():
-                result = item.function(data, **item.options)
+            try:
+                with torch.no_grad():
+                    result = item.function(data, **item.options)
+            finally:
+                changed = self.watch.changed(watched, f"analyzer {item.id}")
         except StoreError:
             raise
+        except PluginError as error:
+            raise self._fault(item, str(error)) from error
         except (Exception, SystemExit) as error:  # whatever a plugin raises is its fault, and only its own
             raise self._fault(item, f"raised {type(error).__name__}: {error}") from error
-        changed = self.watch.changed(watched)
         if changed:
             raise self._fault(item, f"changed {', '.join(changed)} in place, which others read too")
         for name, before, value in shared:
@@ -145,6 +150,7 @@ class Moment:
             for name, tensor in self.weights.items():
                 self.watch.add(f"weights {name}", tensor)
             watched |= {f"weights {name}" for name in self.weights}
+        self.watch.refuse(watched)
         data = CheckpointData(
             subject=evolve(self.subject, context=Declared("context value", values)),
             epoch=self.epoch,
@@ -166,8 +172,11 @@ class Moment:
                 data,
                 derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item),
             )
-            value = resolve(quantity.function)(data)
-            changed = self.watch.changed(watched)
+            changed: list[str] = []
+            try:
+                value = resolve(quantity.function)(data)
+            finally:
+                changed = self.watch.changed(watched, f"derived quantity {quantity.id}")
             if changed:
                 raise PluginError(f"derived quantity {quantity.id} changed {', '.join(changed)} in place")
             self.derived[quantity.id] = value

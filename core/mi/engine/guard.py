@@ -1,8 +1,10 @@
 """Keeping what analyzers share unchanged.
 
-Activations and weights are tensors made in inference mode, so an in-place edit outside it raises by itself.
-Three ways round remain: ``.numpy()`` edits, plain numpy arrays (context, probe), and results that other
-analyzers read. The first two are found by checksums, the last by torch's version counters.
+Activations and weights are tensors made in inference mode, so an in-place edit outside it raises; but torch
+raises only *after* it has made the edit, and edits through ``.numpy()`` or of plain arrays (context, probe)
+raise nothing. Checksums find them all. Arrays are mended from a copy; a tensor is marked as spoiled, with the
+name of who did it, and nobody reads it any more at this checkpoint. Derived quantities are ordinary tensors,
+watched through torch's version counters.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mi.errors import PlanError
+from mi.errors import PlanError, PluginError
 
 _SMALL = 2**20
 
@@ -41,29 +43,48 @@ class Declared(Mapping[str, Any]):
 
 
 class Watch:
-    """Checksums of shared arrays and CPU tensors, taken once and compared after each analyzer."""
+    """Checksums of shared arrays and CPU tensors, taken once and compared after each analyzer.
+
+    Attributes:
+        spoiled: name -> who changed it.
+    """
 
     def __init__(self) -> None:
         self.sums: dict[str, int] = {}
         self.things: dict[str, Any] = {}
+        self.copies: dict[str, np.ndarray] = {}
+        self.spoiled: dict[str, str] = {}
 
     def add(self, name: str, thing: Any) -> None:
         """Watch an array or a tensor; others (a number, a string) cannot be edited."""
         array = _bytes(thing)
         if array is not None and name not in self.sums:
             self.sums[name], self.things[name] = _checksum(array), thing
+            if isinstance(thing, np.ndarray):
+                self.copies[name] = thing.copy()
 
-    def changed(self, names: set[str]) -> list[str]:
-        """Which of ``names`` were edited since they were added; each is forgiven after it is told."""
+    def changed(self, names: set[str], author: str) -> list[str]:
+        """Which of ``names`` were edited, by ``author``; each is mended, or spoiled from now on."""
         found = []
-        for name in sorted(names & self.sums.keys()):
+        for name in sorted(names & self.sums.keys() - self.spoiled.keys()):
             array = _bytes(self.things[name])
             assert array is not None
-            now = _checksum(array)
-            if now != self.sums[name]:
+            if _checksum(array) != self.sums[name]:
                 found.append(name)
-                self.sums[name] = now
+                if name in self.copies:
+                    self.things[name][...] = self.copies[name]
+                else:
+                    self.spoiled[name] = author
         return found
+
+    def refuse(self, names: set[str]) -> None:
+        """Refuse to hand out what somebody spoiled.
+
+        Raises:
+            PluginError: names it and who did it.
+        """
+        for name in sorted(names & self.spoiled.keys()):
+            raise PluginError(f"cannot run, because {self.spoiled[name]} changed {name} in place")
 
 
 def versions(value: Any) -> list[tuple[int, int]]:

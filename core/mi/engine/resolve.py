@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -81,8 +82,7 @@ class Bench:
     @property
     def provenance(self) -> dict[str, Any]:
         """With what results are made: recorded, never hashed, since it ought not to matter."""
-        names = ("mi-core", "torch", "transformer-lens", "numpy")
-        return {"versions": {n: version(n) for n in names}, "device": self.device, "dtype": self.dtype}
+        return {"versions": dict(_versions()), "device": self.device, "dtype": self.dtype}
 
     def group(self, item: Item, epochs: tuple[int, ...] | None = None) -> GroupSpec:
         """What the analyzer's group looks like in the store.
@@ -291,6 +291,11 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
         plugin=f"{record.name} ({record.source})" if record else analyzer.id.split(".")[0],
         identity=identity,
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("mi-core", "torch", "transformer-lens", "numpy", "zarr")}
 
 
 def _own_coordinates(item: Item, subject: Subject) -> Mapping[str, Any]:

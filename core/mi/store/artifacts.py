@@ -16,7 +16,7 @@ from mi.errors import StoreError, unknown
 from mi.store.commits import Commits
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
-from mi.store.zarrio import chunk_files, open_group, store_errors
+from mi.store.zarrio import chunk_files, epochs_of, open_arrays, open_group, store_errors
 
 
 class ArtifactReader:
@@ -116,11 +116,18 @@ class ArtifactReader:
             UnknownNameError: the group or the epoch is not there.
             StoreError: damage.
         """
-        data = self.dataset(probe, analyzer)
-        if epoch not in data.indexes["epoch"]:
-            raise unknown(f"epoch of {probe}/{analyzer}", str(epoch), map(str, data["epoch"].values))
-        one = data.sel(epoch=epoch)
-        return {str(name): one[name].values for name in one.data_vars}
+        path = self._place(probe, analyzer)
+        guard = _Guard(path, Commits.of(self.paths, probe, analyzer))
+        if epoch not in guard.epochs:
+            raise unknown(f"epoch of {probe}/{analyzer}", str(epoch), map(str, guard.epochs))
+        arrays = open_arrays(path)
+        place = epochs_of(path, arrays).index(epoch)
+        values = {}
+        for name, array in arrays.items():
+            if name != "committed" and array.metadata.dimension_names != (name,):
+                _refuse_gaps(path / name, array, [place])
+                values[name] = np.asarray(_Stored(array, path / name, guard.check).read((place,)))
+        return values
 
     def _place(self, probe: str, analyzer: str) -> Path:
         path = place_of(self.paths, probe, analyzer)
@@ -174,9 +181,14 @@ class _Stored(BackendArray):  # type: ignore[misc]
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         support = indexing.IndexingSupport.OUTER
-        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self.read)
 
-    def _read(self, key: tuple[Any, ...]) -> Any:
+    def read(self, key: tuple[Any, ...]) -> Any:
+        """The cells at an outer index.
+
+        Raises:
+            StoreError: a chunk is damaged, or the group was replaced meanwhile.
+        """
         try:
             with store_errors(self.path, "read"):
                 return self.array.oindex[key] if key else self.array[...]

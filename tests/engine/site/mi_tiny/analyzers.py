@@ -69,3 +69,13 @@ def drift(data: Any) -> dict[str, Any]:
     CALLS["drift"] += 1
     found = [float(weights["inner"].norm()) for _, weights in data.checkpoints()]
     return {"drift": found}
+
+
+def copy_checkpoint(data: Any) -> dict[str, Any]:
+    CALLS["gap"] += 1
+    return {"gap": data.artifacts["tiny.means"]["mean"].sum()}
+
+
+def copy_reference(data: Any) -> dict[str, Any]:
+    CALLS["gap"] += 1
+    return {"gap": data.reference["tiny.means"]["mean"].sum()}

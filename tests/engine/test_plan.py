@@ -1,0 +1,146 @@
+"""What cannot be done as asked is said in one sentence before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mi.domain.analyzer import ArtifactNeed, Output, ProbeNeed, Site
+from mi.engine.analyze import analyze
+from mi.errors import MiError, ParameterError, PlanError, UnknownNameError
+from mi.store.layout import VariantPaths
+
+
+def refused(variant: Any, error: type[MiError], sentence: str, **settings: Any) -> None:
+    """The call raises and leaves nothing behind."""
+    from mi_tiny.analyzers import CALLS
+
+    with pytest.raises(error, match=sentence):
+        analyze([variant], **settings)
+    paths = VariantPaths(variant.folder)
+    assert not paths.artifacts.exists()
+    assert not paths.commits.exists()
+    assert CALLS == {}
+
+
+def change(tiny: Any, id: str, **changes: Any) -> None:
+    tiny.ANALYZERS[id] = evolve(tiny.ANALYZERS[id], **changes)
+
+
+def test_unknown_names_are_said_with_the_nearest(make: Any) -> None:
+    variant = make()
+    refused(variant, UnknownNameError, r"'tiny\.maens': did you mean tiny\.means", analyzers=["tiny.maens"])
+    refused(variant, UnknownNameError, "'ful': did you mean full", probe="ful")
+    refused(
+        variant,
+        UnknownNameError,
+        r"no checkpoint at epoch 60; the nearest are 50 \(checkpoint 1\)",
+        epochs="60",
+    )
+    refused(variant, UnknownNameError, "no checkpoint at epoch 7;", epochs=[0, 7])
+    refused(variant, UnknownNameError, "there are 5, from epoch 0 to 400", epochs="10:40:10")
+    refused(variant, ParameterError, "expected an epoch or START:STOP:STEP", epochs="first")
+
+
+def test_a_variant_without_checkpoints_is_said(make: Any) -> None:
+    refused(make(epochs=()), UnknownNameError, "has no checkpoints yet")
+
+
+@pytest.mark.parametrize(
+    ("site", "sentence"),
+    [
+        (Site("hook_hiden", -1), "the model has no hook 'hook_hiden'; did you mean hook_hidden"),
+        (Site("hook_silent"), "hook_silent: the hook exists but never fires"),
+        (Site("hook_hidden", 2), r"the position is outside 0\.\.1"),
+    ],
+)
+def test_a_site_that_cannot_be_captured_is_refused_even_beside_good_ones(
+    make: Any, tiny: Any, site: Site, sentence: str
+) -> None:
+    """A filter that lists a misspelt hook beside a valid one drops it in silence."""
+    change(tiny, "tiny.means", sites=(Site("hook_logits", -1), site))
+    refused(make(), PlanError, sentence)
+
+
+def test_a_misspelt_site_option_is_refused(make: Any, tiny: Any) -> None:
+    from mi.domain.values import Option
+
+    options = {"where": Option(type="str", default="hook_hidden@-1")}
+    change(tiny, "tiny.energy", site_options=("where",), options=options)
+    refused(make(options={"tiny.energy": {"where": "hook_hidden@last"}}), PlanError, "the position is 'last'")
+    refused(make(options={"tiny.energy": {"where": "hook_hiddn"}}), PlanError, "has no hook 'hook_hiddn'")
+
+
+def test_needs_that_cannot_be_met_are_refused(make: Any, tiny: Any) -> None:
+    change(tiny, "tiny.energy", artifacts=(ArtifactNeed("tiny.mean"),))
+    refused(
+        make(), PlanError, r"tiny\.energy needs tiny\.mean, which no plugin offers; did you mean tiny\.means"
+    )
+    change(tiny, "tiny.energy", artifacts=(ArtifactNeed("tiny.path"),))
+    refused(make(), PlanError, r"needs tiny\.path \(scope trajectory\)")
+    change(tiny, "tiny.energy", artifacts=())
+    change(tiny, "tiny.path", artifacts=(ArtifactNeed("tiny.means"),))
+    refused(make(), PlanError, "expected 'all' or 'reference'")
+
+
+@pytest.mark.parametrize("at", ["checkpoint", "reference"])
+def test_a_circle_of_needs_is_refused(make: Any, tiny: Any, at: str) -> None:
+    change(tiny, "tiny.means", artifacts=(ArtifactNeed("tiny.gap", at=at),))
+    refused(make(), PlanError, r"need one another: tiny\.means → tiny\.gap → tiny\.means")
+
+
+def test_declarations_that_cannot_be_stored_are_refused(make: Any, tiny: Any) -> None:
+    for outputs, sentence in (
+        ({"energy": Output(("unti",))}, "dimension 'unti' of output 'energy' is unknown; did you mean unit"),
+        ({"energy": Output(("epoch",))}, "cannot have the dimension 'epoch'"),
+        ({"energy": Output((), "float31")}, "dtype 'float31', expected a number type"),
+        ({"energy": Output((), "int8")}, "must declare its `fill` sentinel"),
+        ({"unit": Output(("unit",))}, "output 'unit' has the name of a dimension"),
+        ({"../x": Output(())}, "expected letters, digits"),
+    ):
+        change(tiny, "tiny.energy", outputs=outputs)
+        refused(make(), MiError, sentence)
+
+
+def test_context_that_the_family_does_not_have_is_refused(make: Any, tiny: Any) -> None:
+    change(tiny, "tiny.energy", context=("tabel",))
+    refused(make(), PlanError, "'tabel': did you mean table")
+
+
+def test_a_probe_that_does_not_fit_skips_what_is_listed_and_refuses_what_is_named(make: Any) -> None:
+    variant = make()
+    refused(
+        variant,
+        PlanError,
+        r"tiny\.grid on probe few: not applicable: needs the complete grid \(x\)",
+        probe="few",
+        analyzers=["tiny.grid"],
+    )
+    assert analyze([variant], probe="few").variants[0].skipped == {
+        "tiny.grid": "not applicable: needs the complete grid (x)"
+    }
+
+
+def test_what_needs_an_analyzer_that_does_not_apply_is_skipped_too(make: Any, tiny: Any) -> None:
+    change(tiny, "tiny.means", probe=ProbeNeed(masks=("held_out",)))
+    summary = analyze([make()])
+    reason = "not applicable: needs the mask 'held_out'"
+    assert summary.variants[0].skipped["tiny.means"] == reason
+    assert summary.variants[0].skipped["tiny.gap"] == f"needs tiny.means, which is {reason}"
+    assert summary.failures == []
+
+
+def test_a_listed_analyzer_that_nobody_offers_fails_the_command_at_its_end(make: Any, tiny: Any) -> None:
+    variant = make(analyzers=["tiny.energy", "gone.away"])
+    summary = analyze([variant])
+    assert "unknown analyzer of family tiny 'gone.away'" in summary.failures[0].message
+    assert summary.total.computed == 5
+
+
+def test_one_bad_variant_stops_all_before_any_work(make: Any) -> None:
+    good, empty = make(), make(epochs=(), seed=5)
+    with pytest.raises(UnknownNameError, match="no checkpoints yet"):
+        analyze([good, empty])
+    assert not VariantPaths(good.folder).artifacts.exists()
