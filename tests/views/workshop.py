@@ -68,7 +68,10 @@ def add_variant(
     if losses and epochs:
         t = np.arange(max(epochs) + 1)
         history = LossHistory(paths, ("train_loss", "test_loss"), len(t) - 1)
-        curves = {"train_loss": 3 * np.exp(-t / 30) + 1e-4, "test_loss": 4 / (1 + np.exp((t - 250) / 30)) + 1e-4}
+        curves = {
+            "train_loss": 3 * np.exp(-t / 30) + 1e-4,
+            "test_loss": 4 / (1 + np.exp((t - 250) / 30)) + 1e-4,
+        }
         history.record(t.tolist(), {name: values.tolist() for name, values in curves.items()})
         history.save()
     write_right(variant, epochs if analyzed is None else analyzed)

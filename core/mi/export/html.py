@@ -59,7 +59,8 @@ def export_html(
     """Write ``report`` of ``variant`` as one HTML file, atomically.
 
     The file works from ``file://``: slider, keys, play, tooltips, all by the script of the served page.
-    Report, parameters and versions are in it as JSON too. A panel that fails is a card in the file and a sentence in the summary.
+    Report, parameters and versions are in it as JSON too. A panel that fails is a card in the file and a
+    sentence in the summary.
 
     Args:
         variant: an existing variant.

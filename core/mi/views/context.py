@@ -214,7 +214,7 @@ class FigureContext:
             return
         # A mapper of its own: the image's maps codes, and touching it would repaint the image.
         bar = ColorBar(color_mapper=_value_mapper(scale), width=10, padding=6, margin=0, name=f"bar-{field}")
-        theme.apply_bar(bar)
+        theme.apply_bar(plot, bar)
         plot.add_layout(bar, "right")
         said = title or scale.units
         if said:

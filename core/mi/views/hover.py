@@ -22,7 +22,7 @@ return (source.data.exact[0] ? "" : "≈ ") + shown;
 """
 
 _EPOCH = """
-const said = "epoch " + value.toLocaleString("en-US");
+const said = value.toLocaleString("en-US");
 const i = epochs.indexOf(value);
 return i < 0 ? said : said + " · checkpoint " + i;
 """

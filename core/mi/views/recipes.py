@@ -67,6 +67,7 @@ def heatmap(
         dw=across.end - across.start,
         dh=up.end - up.start,
         color_mapper=context.mapper(field),
+        level="overlay",  # a canvas of its own: a frame repaints no axis, label or colour bar
     )
     _label(plot.xaxis[0], across)
     _label(plot.yaxis[0], up)
@@ -132,11 +133,15 @@ def epoch_heatmap(
         plot,
         renderer,
         [
-            ("epoch", "@epoch{0,0}"),
+            ("epoch", "@epoch{custom}"),
             (y or y_dim or "row", "$y{custom}"),
             (title or _value_name(context, field), "@value{custom}"),
         ],
-        formatters={"$y": cell_hover(up), "@value": value_hover(source)},
+        formatters={
+            "$y": cell_hover(up),
+            "@value": value_hover(source),
+            "@epoch": epoch_hover(context.data.epochs),
+        },
     )
     if color_bar:
         context.color_bar(plot, field, title)

@@ -10,6 +10,10 @@ TEXT = "#4a5160"
 GRID = "#e4e7ec"
 LINE = "#b4bac5"
 HATCH = "#b4bac5"
+# Inside the plot Bokeh stretches it over the whole width and veils the data.
+_TOOLBAR = (
+    ":host(.bk-inner) { left: auto !important; right: 0; width: max-content !important; border-radius: 6px }"
+)
 CURSOR_COLOR = "#e0287d"
 
 
@@ -17,6 +21,7 @@ def apply(plot: figure) -> None:
     """Dress a figure."""
     plot.toolbar.autohide = True
     plot.toolbar.logo = None
+    plot.toolbar.stylesheets = [_TOOLBAR]
     plot.background_fill_color = None
     plot.border_fill_color = None
     plot.outline_line_color = LINE
@@ -38,7 +43,7 @@ def apply(plot: figure) -> None:
 
 def hatch(plot: figure) -> None:
     """A hatched ground, which shows wherever a cell is missing; no grid, the cells are one."""
-    # Not `background_hatch_pattern`, which leaves the page blank in Bokeh 3.9: it is set before there is a canvas.
+    # Not `background_hatch_pattern`: Bokeh 3.9 sets it before there is a canvas, and the page stays blank.
     ground = BoxAnnotation(
         level="underlay",
         fill_color=None,
@@ -53,8 +58,10 @@ def hatch(plot: figure) -> None:
     plot.grid.visible = False
 
 
-def apply_bar(bar: ColorBar) -> None:
-    """Dress a colour bar."""
+def apply_bar(plot: figure, bar: ColorBar) -> None:
+    """Dress a colour bar, and the plot that it belongs to."""
+    # Bokeh 3.9 strokes the bar's box together with the plot's outline at the next repaint.
+    plot.outline_line_color = None
     bar.background_fill_color = None
     bar.bar_line_color = None
     bar.border_line_color = None

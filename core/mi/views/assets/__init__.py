@@ -8,7 +8,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-SCRIPTS = ("frames.js", "cursor.js", "page.js")
+SCRIPTS = ("frames.js", "calm.js", "cursor.js", "page.js")
 
 
 @cache

@@ -3,7 +3,7 @@
 const LAST = spec.epochs.length - 1;
 const REST_MS = 250; // without another step, the cursor counts as released
 const $ = (id) => document.getElementById(id);
-const cursor = { position: spec.position, drawn: spec.position, frames: 0, timer: 0, rest: 0, playing: 0 };
+const cursor = { position: spec.position, drawn: spec.position, frames: 0, timer: 0, rest: 0, playing: 0, held: false };
 const restHooks = [];
 
 const number = (n) => n.toLocaleString("en-US");
@@ -30,7 +30,7 @@ function moveTo(position, { released = false } = {}) {
   if (!cursor.timer && cursor.drawn !== k) cursor.timer = requestAnimationFrame(draw);
   clearTimeout(cursor.rest);
   if (released) rest();
-  else if (!cursor.playing) cursor.rest = setTimeout(rest, REST_MS);
+  else if (!cursor.playing && !cursor.held) cursor.rest = setTimeout(rest, REST_MS);
 }
 
 function draw() {
@@ -137,6 +137,9 @@ function bindControls() {
     pause();
     moveTo(Number(slider.value));
   });
+  // A hand that pauses on the slider has not let go: nothing is sent before it does.
+  slider.addEventListener("pointerdown", () => (cursor.held = true));
+  for (const end of ["pointerup", "pointercancel"]) slider.addEventListener(end, () => (cursor.held = false));
   slider.addEventListener("change", () => moveTo(Number(slider.value), { released: true }));
   $("mi-first").onclick = () => step(-Infinity);
   $("mi-previous").onclick = () => step(-1);
@@ -147,5 +150,5 @@ function bindControls() {
   $("mi-index").onchange = () => jump($("mi-index"), spec.indices);
   document.addEventListener("keydown", onKey);
   document.addEventListener("visibilitychange", () => document.hidden && pause());
-  label();
+  if (LAST >= 0) label();
 }

@@ -3,7 +3,7 @@
 
 const spec = JSON.parse(document.getElementById("mi-spec").textContent);
 const CURSOR = "mi-cursor";
-let panels = []; // {card, fields, missing}
+let panels = []; // {card, fields, missing, near: whether in or near the window, shown: position drawn}
 let spans = []; // cursor lines of all plots with an epoch axis
 let state = null; // the one synced source: the server listens to it
 
@@ -26,12 +26,29 @@ function bindFrames(doc) {
   panels = Object.entries(spec.panels).map(([id, panel]) => ({
     card: document.getElementById(`card-${id}`),
     missing: new Set(panel.missing),
+    near: true,
+    shown: spec.position,
     fields: panel.fields
       .map((field) => bindField(field, named.get(`${id}/frames`), named.get(`${id}/${field.name}`)))
       .filter((field) => field !== null),
   }));
   spans = [...lines];
   bindExact(named.get("mi-exact"), named);
+  watchWindow();
+}
+
+// A panel outside the window costs as much to repaint as one inside: it is drawn when it comes near.
+function watchWindow() {
+  const byCard = new Map(panels.map((panel) => [panel.card, panel]));
+  const watch = (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const panel = byCard.get(target);
+      panel.near = isIntersecting;
+      if (panel.near) showPanel(panel, cursor.drawn);
+    }
+  };
+  const observer = new IntersectionObserver(watch, { rootMargin: "200px" });
+  for (const card of byCard.keys()) observer.observe(card);
 }
 
 function bindField(field, stack, source) {
@@ -54,25 +71,29 @@ function row(stack, k) {
 }
 
 function showFrame(position) {
-  for (const { fields, missing, card } of panels) {
-    for (const field of fields) {
-      const { source } = field;
-      if (field.kind === "image") {
-        const codes = row(field.stack, position);
-        source.get_column("image")[0].set(codes); // in place: the array keeps its shape, nothing is allocated
-        const values = source.get_column("value")[0];
-        for (let i = 0; i < codes.length; i++) values[i] = field.table[codes[i]];
-        source.get_column("exact")[0] = 0;
-      } else if (field.kind === "text") {
-        source.get_column("text")[0] = field.stack[position];
-      } else {
-        for (const { name, stack } of field.columns) source.get_column(name).set(row(stack, position));
-      }
-      source.change.emit(); // repaints; is not sent anywhere
-    }
-    card?.classList.toggle("gap", missing.has(position));
-  }
+  for (const panel of panels) if (panel.near) showPanel(panel, position);
   for (const span of spans) span.location = spec.epochs[position];
+}
+
+function showPanel(panel, position) {
+  if (panel.shown === position) return;
+  panel.shown = position;
+  for (const field of panel.fields) {
+    const { source } = field;
+    if (field.kind === "image") {
+      const codes = row(field.stack, position);
+      source.get_column("image")[0].set(codes); // in place: the array keeps its shape, nothing is allocated
+      const values = source.get_column("value")[0];
+      for (let i = 0; i < codes.length; i++) values[i] = field.table[codes[i]];
+      source.get_column("exact")[0] = 0;
+    } else if (field.kind === "text") {
+      source.get_column("text")[0] = field.stack[position];
+    } else {
+      for (const { name, stack } of field.columns) source.get_column(name).set(row(stack, position));
+    }
+    source.change.emit(); // repaints; is not sent anywhere
+  }
+  panel.card.classList.toggle("gap", panel.missing.has(position));
 }
 
 // A server sends exact image values once the cursor rests; they replace what the codes stand for.
@@ -83,6 +104,8 @@ function bindExact(exact, named) {
     for (const name of exact.columns()) {
       const source = named.get(name);
       if (name === "epoch" || !source) continue;
+      const panel = panels.find((p) => p.fields.some((f) => f.source === source));
+      if (panel?.shown !== cursor.position) continue; // not drawn while it is out of sight
       source.get_column("value")[0].set(exact.get_column(name)[0]);
       source.get_column("exact")[0] = 1;
     }

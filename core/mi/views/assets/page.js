@@ -17,7 +17,7 @@ function paint(doc) {
       if (model.type.endsWith("Axis")) {
         set({ axis_label_text_color: ink.text, major_label_text_color: ink.text, major_tick_line_color: ink.line });
       } else if (model.type === "Grid") set({ grid_line_color: ink.grid });
-      else if (model.type === "Figure") set({ outline_line_color: ink.line });
+      else if (model.type === "Figure" && model.outline_line_color !== null) set({ outline_line_color: ink.line });
       else if (model.type === "BoxAnnotation" && model.level === "underlay") set({ hatch_color: ink.line });
       else if (model.type === "ColorBar") set({ major_label_text_color: ink.text, title_text_color: ink.text });
       else if (model.type === "Legend") set({ label_text_color: ink.text });
@@ -62,6 +62,7 @@ function bindPage() {
 
 function start(doc) {
   bindFrames(doc);
+  calm(doc);
   paint(doc);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => paint(doc));
   const address = epochOfAddress();

@@ -33,7 +33,9 @@ def curves_static(data, options):
     from mi.views.recipes import thin
 
     names = ("train_loss", "test_loss")
-    return {"curves": thin({"epoch": data.losses["epoch"].values, **{n: data.losses[n].values for n in names}})}
+    return {
+        "curves": thin({"epoch": data.losses["epoch"].values, **{n: data.losses[n].values for n in names}})
+    }
 
 
 def curves_figure(sources, context, options):
@@ -44,7 +46,11 @@ def curves_figure(sources, context, options):
 
 def bars_frame(data, epoch, options):
     right = data.at(ID, epoch)["right"]
-    bars = {"x": right["x"].values, "height": right.mean("y").values, "name": [f"x {i}" for i in right["x"].values]}
+    bars = {
+        "x": right["x"].values,
+        "height": right.mean("y").values,
+        "name": [f"x {i}" for i in right["x"].values],
+    }
     return {"bars": bars, "note": f"epoch {epoch}"}
 
 
