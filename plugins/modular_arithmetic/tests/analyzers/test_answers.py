@@ -79,3 +79,11 @@ def test_the_run_is_an_option_and_a_trajectory_too_short_graduates_nobody() -> N
     flags = np.ones((2, 3, 3), dtype=bool)
     assert (graduated(flags, (0, 10))["graduation"] == -1).all()
     assert (graduated(flags, (0, 10), run=2)["graduation"] == 0).all()
+
+
+def test_what_is_lost_right_after_a_run_of_one_is_a_regression() -> None:
+    flags = np.zeros((3, 3, 3), dtype=bool)
+    flags[:, 0, 0] = [1, 0, 1]
+    found = graduated(flags, (0, 10, 20), run=1)
+    assert found["graduation"][0, :2].tolist() == [0, -1]
+    assert found["regressions"][0, :2].tolist() == [1, 0]

@@ -117,6 +117,20 @@ def test_progress_measures_agree_with_the_formulas(p: int) -> None:
     np.testing.assert_allclose(found["sum_squared_weights"], squares, **exact)
 
 
+def test_restricted_loss_takes_the_mean_over_rows_where_classes_differ_in_size() -> None:
+    # On the grid of an addition all classes are equally large and the mean of R is zero; in other tasks it is not.
+    from mi_modular_arithmetic.analyzers.logits import restricted_losses
+
+    labels = np.array([0, 0, 0, 1, 2, 2, 3, 4])
+    random = np.random.RandomState(0)
+    L, R = random.randn(8, 5), random.randn(5, 5)
+    found = restricted_losses(torch.as_tensor(L), torch.as_tensor(R), labels)
+    logits = R[labels] + (L - R[labels]).mean(axis=0)
+    for row, s in enumerate(labels):
+        expected = plain.cross_entropy(logits[[row]], labels[[row]])
+        assert float(found[s]) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("scale", [1.0, 300.0])
 def test_excluded_loss_is_exact_for_small_and_for_huge_logits(scale: float) -> None:
     # The huge ones span more than e^±700, where the product of exponentials would underflow.
