@@ -118,7 +118,7 @@ def test_progress_measures_agree_with_the_formulas(p: int) -> None:
 
 
 def test_restricted_loss_takes_the_mean_over_rows_where_classes_differ_in_size() -> None:
-    # On the grid of an addition all classes are equally large and the mean of R is zero; in other tasks it is not.
+    # On the grid of an addition all classes are equally large and the mean of R is zero; elsewhere it is not.
     from mi_modular_arithmetic.analyzers.logits import restricted_losses
 
     labels = np.array([0, 0, 0, 1, 2, 2, 3, 4])
