@@ -104,7 +104,7 @@ def served(workspace: Workspace, **options: Any) -> Iterator[Served]:
         finally:
             ready.set()
         await box["stop"].wait()
-        box["running"].close()
+        await box["running"].close()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="served")
     thread.start()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from sample_plugin import SITE, refusal, run_process
+from server.serving import Served
 
 MAIN = "from mi.cli import main; main()"
 
@@ -100,3 +101,27 @@ def test_an_open_address_needs_names_and_is_warned_of(root: Path) -> None:
 
 def test_no_workspace_is_one_sentence(tmp_path: Path) -> None:
     assert "is no workspace" in refusal(run_process("-w", str(tmp_path), "serve"))
+
+
+WITHOUT_TORCH = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from server.serving import served
+from mi.domain.workspace import Workspace
+with served(Workspace.open(sys.argv[1])) as site:
+    assert site.get("/").status == 200
+    answer = site.get("/report")
+    assert answer.status == 200, answer.body
+    assert answer.body.count('class="card ok"') >= 8, answer.body
+print(sorted({"torch", "transformer_lens", "datasets"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.browser  # shares the small model of the browser tests
+def test_a_report_is_served_without_torch(modular: Served) -> None:
+    root = modular.running.base._tornado.site.workspace.root
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(root), str(Path(__file__).parents[1])],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

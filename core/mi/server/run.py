@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ class Running:
     url: str
     port: int
     base: BaseServer
-    close: Callable[[], None]
+    close: Callable[[], Awaitable[None]]
 
 
 def check_host(host: str, allow_hosts: Sequence[str]) -> None:
@@ -79,8 +79,9 @@ def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str]
     base = BaseServer(IOLoop.current(), tornado, http)
     base.start()
 
-    def close() -> None:
+    async def close() -> None:
         base.stop()
+        await http.close_all_connections()
         site.close()
 
     shown = f"[{host}]" if ":" in host else host
@@ -105,7 +106,7 @@ def serve(
         try:
             await stop.wait()
         finally:
-            running.close()
+            await running.close()
 
     with suppress(KeyboardInterrupt):
         asyncio.run(main())
