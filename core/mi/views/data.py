@@ -103,10 +103,10 @@ class ViewData:
 
 @frozen
 class MissingArtifacts:
-    """Artifacts that a visualization reads and that nobody has computed yet.
+    """Artifacts (or checkpoints, or losses) that a visualization reads and that nobody has made yet.
 
     Attributes:
-        analyzers: their ids.
+        analyzers: the artifacts' ids.
         sentence: what is missing.
         command: what computes it, for a terminal.
     """
@@ -171,6 +171,12 @@ class DataSource:
 
     def data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
         """What ``visualization`` reads, or what is missing for it."""
+        paths = VariantPaths(self.variant.folder)
+        lacking = "checkpoints" if not len(self.epochs) else ""
+        if visualization.losses and not lacking and not paths.losses.exists():
+            lacking = "losses"
+        if lacking:
+            return MissingArtifacts((), f"{self.variant.name} has no {lacking} yet.", self._train())
         committed = {id: self.reader.committed(self.probe_name, id) for id in visualization.reads}
         absent = [
             id for id, c in committed.items() if not c and self.reader.whole(self.probe_name, id) is None
@@ -179,10 +185,6 @@ class DataSource:
             return self._missing(absent)
         with self._lock:
             artifacts = {id: self._open(id) for id in visualization.reads}
-        paths = VariantPaths(self.variant.folder)
-        losses = None
-        if visualization.losses:
-            losses = open_losses(paths)
         return ViewData(
             variant=self.variant.id,
             parameters=self.variant.parameters,
@@ -190,7 +192,7 @@ class DataSource:
             epochs=self.epochs,
             artifacts=artifacts,
             per_checkpoint=frozenset(id for id, epochs in committed.items() if epochs),
-            losses=losses,
+            losses=open_losses(paths) if visualization.losses else None,
             probe_name=self.probe_name,
             build_probe=lambda: self.variant.probe(self.probe_name)[1],
             token=self.token(visualization),
@@ -202,6 +204,11 @@ class DataSource:
         if self.probe_name != self.variant.family.default_probe:
             words += ["--probe", self.probe_name]
         return shlex.join(words)
+
+    def _train(self) -> str:
+        family, given = self.variant.family, self.variant.parameters
+        settings = [f"{k}={v}" for k, v in given.items() if v != family.parameters[k].default]
+        return shlex.join(["mi", "train", family.name, *(w for s in settings for w in ("--set", s))])
 
     def _missing(self, absent: Sequence[str]) -> MissingArtifacts:
         said = " and ".join(absent)

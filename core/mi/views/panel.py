@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import traceback
 from typing import Any
 
@@ -117,7 +116,7 @@ class CardMaker:
         family = self.source.variant.family
         given = {**family.use("visualization", visualization.id).options, **panel.options}
         options = check_options(f"visualization {visualization.id}", visualization.options, given)
-        data = self._data(visualization)
+        data = self.source.data(visualization)
         if isinstance(data, MissingArtifacts):
             card.state, card.sentence, card.command = MISSING, data.sentence, data.command
             return
@@ -143,17 +142,6 @@ class CardMaker:
         if frames.missing and card.spec["fields"]:
             card.sentence = _gaps(frames.missing, len(frames.epochs))
             card.command = self.source.command(visualization.reads)
-
-    def _data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
-        if not len(self.source.epochs):
-            variant = self.source.variant
-            family = variant.family
-            settings = [
-                f"{k}={v}" for k, v in variant.parameters.items() if v != family.parameters[k].default
-            ]
-            words = ["mi", "train", family.name, *(w for s in settings for w in ("--set", s))]
-            return MissingArtifacts((), f"{variant.name} has no checkpoints yet.", shlex.join(words))
-        return self.source.data(visualization)
 
     def _provenance(self, visualization: Visualization, data: ViewData) -> tuple[str, ...]:
         said = [f"probe {self.source.probe_name}"] if visualization.reads else []

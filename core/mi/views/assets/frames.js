@@ -32,6 +32,7 @@ function bindFrames(doc) {
       .map((field) => bindField(field, named.get(`${id}/frames`), named.get(`${id}/${field.name}`)))
       .filter((field) => field !== null),
   }));
+  for (const panel of panels) markGap(panel);
   spans = [...lines];
   bindExact(named.get("mi-exact"), named);
   watchWindow();
@@ -93,7 +94,11 @@ function showPanel(panel, position) {
     }
     source.change.emit(); // repaints; is not sent anywhere
   }
-  panel.card.classList.toggle("gap", panel.missing.has(position));
+  markGap(panel);
+}
+
+function markGap(panel) {
+  panel.card.classList.toggle("gap", panel.missing.has(panel.shown));
 }
 
 // A server sends exact image values once the cursor rests; they replace what the codes stand for.
