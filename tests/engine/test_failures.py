@@ -251,7 +251,7 @@ def test_a_damaged_reference_stops_what_needs_it(make: Any) -> None:
     summary = analyze([variant], analyzers=["tiny.gap"])
     assert committed(variant, "tiny.means") == [0, 50, 100, 200]
     assert committed(variant, "tiny.gap") == []
-    assert sum("failed at the reference checkpoint, epoch 400" in m for m in messages(summary)) == 4
+    assert sum("because tiny.means has no result at epoch 400" in m for m in messages(summary)) == 4
 
 
 def test_a_trajectory_that_raises_is_named_and_what_needs_it_is_skipped(make: Any, tiny: Any) -> None:

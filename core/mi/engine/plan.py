@@ -17,7 +17,7 @@ from mi.engine.resolve import Bench, Item, set_up
 from mi.engine.session import Session
 from mi.errors import CheckpointError, UnknownNameError
 from mi.store.artifacts import ArtifactReader
-from mi.store.checkpoints import digest, list_checkpoints
+from mi.store.checkpoints import digest, list_checkpoints, read_metadata
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of, stored
 from mi.store.schema import GroupSpec, digest_of
@@ -191,6 +191,7 @@ def _digests(checkpoints: tuple[Checkpoint, ...]) -> tuple[dict[int, str], dict[
     digests, damaged = {}, {}
     for checkpoint in checkpoints:
         try:
+            read_metadata(checkpoint.path)  # finds a file that was cut off, without reading it
             digests[checkpoint.epoch] = digest(checkpoint.path)
         except CheckpointError as error:
             damaged[checkpoint.epoch] = str(error)

@@ -1,0 +1,148 @@
+"""``mi analyze`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from mi.cli import cli
+from mi.engine.analyze import analyze
+from mi.engine.plan import make_plan
+from mi.engine.session import Session
+from mi.engine.tasks import full_axis, make_tasks
+from mi.store.artifacts import ArtifactReader
+from mi.store.layout import VariantPaths
+from mi.store.prepare import prepare
+
+
+@pytest.fixture
+def mi(capsys: pytest.CaptureFixture[str]) -> Any:
+    """``mi(variant, *arguments)``: exit code, standard output, standard error."""
+
+    def run(variant: Any, *arguments: str) -> tuple[int, str, str]:
+        code = cli.run(["-w", str(variant.workspace.root), "analyze", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_the_closing_line_and_a_second_call(make: Any, mi: Any) -> None:
+    variant = make()
+    code, out, err = mi(variant, variant.name)
+    assert code == 0
+    assert out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes, 32 results computed, 0 fresh")
+    assert "5/5" in err  # the bar
+    code, out, _ = mi(variant, variant.id)
+    assert code == 0
+    assert out.startswith("5 checkpoints, 0 forward passes, everything fresh (32 results)")
+    log = [json.loads(line) for line in VariantPaths(variant.folder).log.read_text().splitlines()]
+    assert [entry["command"] for entry in log] == ["analyze", "analyze"]
+    assert log[0]["summary"].startswith("5 checkpoints, 5 forward passes")
+
+
+def test_several_variants_have_a_line_each_and_one_for_all(make: Any, mi: Any) -> None:
+    one, other = make(), make(seed=1)
+    code, out, _ = mi(one, "--all", "--analyzers", "tiny.means")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith(f"{one.name}: 5 checkpoints, 5 forward passes, ")
+    assert lines[1].startswith(f"{other.name}: 5 checkpoints, 5 forward passes, ")
+    assert lines[2].startswith("10 checkpoints, 10 forward passes, 10 results computed")
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(make: Any, mi: Any) -> None:
+    variant = make()
+    before = sorted(variant.folder.rglob("*"))
+    code, out, _ = mi(variant, variant.name, "--dry-run")
+    assert code == 0
+    assert "5 checkpoints, 5 stale, 5 forward passes" in out
+    assert "sites: hook_hidden@-1" in out
+    assert "tiny.grid: 5 checkpoints" in out
+    assert "logit (epoch 5, x 11, klass 11) float32" in out
+    assert "(never computed)" in out
+    assert "tiny.path: trajectory, stale" in out
+    assert sorted(variant.folder.rglob("*")) == before
+    mi(variant, variant.name)
+    _, out, _ = mi(make((0, 50, 100, 200, 400, 800)), variant.name, "--dry-run")
+    assert "6 checkpoints, 6 stale, 1 forward passes" in out
+    assert "tiny.means: 1 checkpoints" in out
+    assert "(new checkpoints)" in out
+    assert "(its inputs changed)" in out  # tiny.gap, through the reference
+
+
+def test_failures_are_said_and_the_exit_code_is_2(make: Any, mi: Any) -> None:
+    variant = make()
+    VariantPaths(variant.folder).checkpoint(100).write_bytes(b"short")
+    code, out, err = mi(variant, variant.name)
+    assert code == 2
+    assert "e00000100.safetensors: damaged or no safetensors file" in err
+    assert "5 checkpoints, 4 forward passes, " in out
+    assert "1 failure" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["n11_sed0"], "unknown variant 'n11_sed0': did you mean n11_seed0?"),
+        (["n11_seed0", "--analyzers", "tiny.gird"], "did you mean tiny.grid or "),
+        (["n11_seed0", "--probe", "fulll"], "did you mean full?"),
+        (["n11_seed0", "--epochs", "60"], "no checkpoint at epoch 60; the nearest are 50"),
+        (["n11_seed0", "--device", "abacus"], "device 'abacus' cannot be used"),
+        ([], "name the variants to analyze, or give --all"),
+        (["n11_seed0", "--all"], "name the variants to analyze, or give --all"),
+    ],
+)
+def test_bad_input_is_one_sentence(make: Any, mi: Any, arguments: list[str], sentence: str) -> None:
+    variant = make()
+    code, out, err = mi(variant, *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len([line for line in err.splitlines() if line.startswith("mi: ")]) == 1
+    assert not VariantPaths(variant.folder).artifacts.exists()
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_files_that_plain_xarray_opens(make: Any) -> None:
+    epochs = range(0, 3050, 50)
+    variant = make(epochs)
+    analyze([variant])
+    paths = VariantPaths(variant.folder)
+    tree = xr.open_datatree(paths.artifacts, engine="zarr")
+    assert tree["full/tiny.grid"]["logit"].dims == ("epoch", "x", "klass")
+    assert {"epoch", "x", "klass", "committed"} <= set(tree["full/tiny.grid"].coords)
+    norms = xr.open_zarr(paths.artifacts, group="full/tiny.norms")
+    assert norms["matrix"].values.tolist() == ["embed", "inner", "outer"]
+    assert bool(norms["committed"].values.all())
+    assert norms.attrs["versions"]["torch"]
+    assert norms.attrs["plugin"] == "tiny (mi-tiny 1.0)"
+    artifacts = [p for root in (paths.artifacts, paths.commits) for p in root.rglob("*") if p.is_file()]
+    # A group: itself, a record, two axes' and each array's metadata and chunk.
+    assert len(artifacts) <= 8 * (1 + 1 + 2 * 4) + 2 * 12 + 2
+
+
+def test_a_task_travels_to_another_process(make: Any, tmp_path: Path) -> None:
+    """The seam for a cluster: a pickled task holds paths and ids, and any process can run it."""
+    variant = make()
+    plan = make_plan(Session({variant.workspace.root: variant.workspace}), variant, analyzers=["tiny.gap"])
+    for work in plan.work.values():
+        prepare(plan.bench.paths, work.spec, full_axis(plan), work.keep.keys())
+    first, others = make_tasks(plan)
+    file = tmp_path / "task"
+    file.write_bytes(pickle.dumps([*first, *others]))
+    code = (
+        "import pickle, sys; from pathlib import Path; from mi.engine.block import run_block; "
+        "from mi.engine.session import Session; session = Session(); "
+        "print(sum(run_block(t, session).computed for t in pickle.loads(Path(sys.argv[1]).read_bytes())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "10"
+    assert analyze([variant], analyzers=["tiny.gap"]).total.forward_passes == 0
+    assert list(ArtifactReader(plan.bench.paths).committed("full", "tiny.gap")) == [0, 50, 100, 200, 400]
