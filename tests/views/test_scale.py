@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from mi.domain.visualization import Field
 from mi.errors import PluginError
-from mi.views.palettes import LEVELS, ColorBook, palette
+from mi.views.palettes import LEVELS, NAMED, ColorBook, palette
 from mi.views.scale import MISSING_CODE, Scale, fit
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -108,3 +108,15 @@ def test_a_key_has_one_colour_and_near_keys_differ() -> None:
     assert len({book.color_of(k) for k in range(60)}) == 60
     assert book.color_of("train_loss") == book.color_of("train") != book.color_of("test")
     assert book.color_of(3, period=7) == book.color_of(10, period=7)
+
+
+@pytest.mark.parametrize("card", ["#ffffff", "#171b22"])
+def test_named_colours_are_seen_on_light_and_dark_cards(card: str) -> None:
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for color in NAMED:
+        light, dark = sorted((luminance(color), luminance(card)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, color

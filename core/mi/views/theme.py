@@ -50,8 +50,8 @@ def hatch(plot: figure) -> None:
         line_color=None,
         hatch_pattern="right_diagonal_line",
         hatch_color=HATCH,
-        hatch_scale=8,
-        hatch_weight=0.6,
+        hatch_scale=10,
+        hatch_weight=0.5,
         syncable=False,
     )
     plot.add_layout(ground)
@@ -88,4 +88,5 @@ def apply_legend(legend: Legend) -> None:
     legend.label_text_font = FONT
     legend.label_text_font_size = "11px"
     legend.label_text_color = TEXT
+    legend.glyph_height, legend.label_height = 14, 14
     legend.glyph_width, legend.spacing, legend.padding, legend.margin = 14, 10, 0, 2

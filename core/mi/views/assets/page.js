@@ -26,6 +26,24 @@ function paint(doc) {
   }
 }
 
+// As many columns of a legend as its plot is wide, so that long names wrap instead of being cut off.
+function fitLegends(doc) {
+  const pen = document.createElement("canvas").getContext("2d");
+  for (const view of plotViews(doc)) {
+    const room = view.el.clientWidth - 90; // what the axis takes on the left
+    for (const { model } of view.renderer_views.values()) {
+      if (model.type !== "Legend" || model.orientation !== "horizontal") continue;
+      pen.font = `${model.label_text_font_size} ${model.label_text_font}`;
+      const widths = model.items.map((item) => pen.measureText(item.label?.value ?? "").width);
+      const entry = Math.max(...widths, 1) + model.glyph_width + model.label_standoff + 10;
+      const ncols = Math.min(Math.max(Math.floor(room / entry), 1), model.items.length);
+      model.syncable = false;
+      const spacing = ncols < model.items.length ? 3 : 10; // between rows as between columns
+      if (model.ncols !== ncols) model.setv({ ncols, spacing });
+    }
+  }
+}
+
 // The epoch in the address wins over the one that the page was built for.
 function epochOfAddress() {
   const query = new URLSearchParams(location.search);
@@ -64,6 +82,8 @@ function start(doc) {
   bindFrames(doc);
   calm(doc);
   paint(doc);
+  fitLegends(doc);
+  window.addEventListener("resize", () => fitLegends(doc));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => paint(doc));
   const address = epochOfAddress();
   if (address !== null) cursor.position = nearest(address);
