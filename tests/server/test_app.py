@@ -52,7 +52,7 @@ def look(page: Page) -> dict[str, Any]:
 
 def settled(page: Page, epoch: int) -> dict[str, Any]:
     """The page once it shows ``epoch`` with the exact values that the server sent."""
-    page.wait_for_function(f"__mi.epoch === {epoch} && ({LOOK})().exact === 1", timeout=10_000)
+    page.wait_for_function(f"__mi.drawn === {epoch} && ({LOOK})().exact === 1", timeout=10_000)
     return look(page)
 
 

@@ -103,6 +103,10 @@ window.__mi = {
   get epoch() {
     return spec.epochs[cursor.position];
   },
+  // The epoch that figures show: the cursor's, one animation frame later.
+  get drawn() {
+    return spec.epochs[cursor.drawn];
+  },
   get frames() {
     return cursor.frames;
   },
