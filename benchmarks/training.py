@@ -10,6 +10,7 @@ else the machine does hits both; the table has medians.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+
+os.environ["GOMP_SPINCOUNT"] = os.environ.get("GOMP_SPINCOUNT", "1000")  # as `mi` sets it, before torch
+
 import torch
 
 from mi.domain.family import load_family

@@ -233,3 +233,23 @@ def test_killed_at_many_instants_it_resumes_to_the_bit(
     assert len(set(reached)) > 5  # kills did hit the middle of the work
     assert mi("train", "lines", "--set", "pause=0.02", "--resume")[0] == 0
     _same(paths, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
+)
+def test_threads_that_wait_do_not_spin_unless_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], found: str | None
+) -> None:
+    from mi.cli import main
+
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that the end of the test puts back what was there
+        monkeypatch.delenv(name)
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["mi", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == found
