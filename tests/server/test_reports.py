@@ -166,7 +166,7 @@ def test_pages_are_limited_and_left_ones_make_room(tmp_path: Path, sample_only: 
     workspace = Workspace.open(folder)
     add_variant(workspace, FAMILY, {"size": 7}, last=10)
     with served(workspace) as site:
-        site.running.base._tornado.site.max_sessions = 2
+        site.running.site.max_sessions = 2
         assert [site.get(N7).status for _ in range(2)] == [200, 200]
         full = site.get(N7)
         assert full.status == 503

@@ -119,7 +119,7 @@ print(sorted({"torch", "transformer_lens", "datasets"} & set(sys.modules)))
 
 @pytest.mark.browser  # shares the small model of the browser tests
 def test_a_report_is_served_without_torch(modular: Served) -> None:
-    root = modular.running.base._tornado.site.workspace.root
+    root = modular.running.site.workspace.root
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, str(root), str(Path(__file__).parents[1])],
         capture_output=True, text=True, timeout=120, check=False,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bokeh.server.server import BaseServer
 
     from mi.domain.workspace import Workspace
+    from mi.server.site import Site
 
 # A page of ours sends no body; a request that does is not for us.
 MAX_BODY_BYTES = 64 * 1024
@@ -32,6 +33,7 @@ class Running:
     url: str
     port: int
     base: BaseServer
+    site: Site
     close: Callable[[], Awaitable[None]]
 
 
@@ -85,7 +87,7 @@ def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str]
         site.close()
 
     shown = f"[{host}]" if ":" in host else host
-    return Running(f"http://{shown}:{port}/", port, base, close)
+    return Running(f"http://{shown}:{port}/", port, base, site, close)
 
 
 def serve(
@@ -103,6 +105,7 @@ def serve(
                 loop.add_signal_handler(number, stop.set)
         running = start(workspace, host, port, allow_hosts)
         ready(running)
+        running.site.warm()
         try:
             await stop.wait()
         finally:

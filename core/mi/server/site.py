@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -36,6 +37,10 @@ class Site:
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """``function(*arguments)`` on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+    def warm(self) -> None:
+        """Import on a worker thread what the first report page needs, before anybody asks for one."""
+        self.pool.submit(importlib.import_module, "mi.views.page")
 
     def close(self) -> None:
         """Let waiting work go; what runs is not waited for."""
