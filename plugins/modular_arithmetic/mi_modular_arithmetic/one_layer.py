@@ -77,7 +77,7 @@ def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.T
         + pattern[1] * F.embedding(b, second @ values).view(-1, heads, d_head)
         + pattern[2] * (equals @ values).view(heads, d_head)
     ).flatten(1)  # (rows, h*k)
-    # z and post each meet one folded matrix: W_O W_in, W_O W_U, W_out W_U; the residual stream is never formed.
+    # z and post each meet one folded matrix (W_O W_in, W_O W_U, W_out W_U): no residual stream is formed.
     W_O, W_in, W_U = weights["W_O"].flatten(0, 1), weights["W_in"], weights["W_U"]
     post = torch.addmm(equals @ W_in, z, W_O @ W_in).relu_()  # (rows, d_mlp)
     direct = torch.addmm(equals @ W_U, z, W_O @ W_U)  # (rows, p)
