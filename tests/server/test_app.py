@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -260,6 +261,7 @@ def test_a_half_trained_variant_shows_what_there_is(page: Page, lab: Served) -> 
 def test_a_variant_without_checkpoints_has_a_page(page: Page, lab: Served) -> None:
     page.goto(f"{lab.url}{N7.replace('n7', 'n15')}")
     page.wait_for_function("window.__mi?.ready")
+    assert "2 of 2 panels wait for checkpoints" in page.inner_text(".banner")
     assert "has no checkpoints yet" in page.inner_text("main")
     assert "mi train sample_sums --set size=15" in page.inner_text("main")
     assert page.locator(".cursor").is_hidden()
@@ -356,3 +358,11 @@ def test_the_default_report_of_a_real_family_paints_every_panel(page: Page, modu
     now = look(page)
     assert set(now["spans"]) == {60}
     assert now["label"] == "epoch 60 · checkpoint 6 of 0–6"
+
+
+def test_small_frames_leave_at_once(page: Page, lab: Served) -> None:
+    """With Nagle's algorithm each message of a step would wait 40 ms for an acknowledgement."""
+    open_page(page, lab, N7)
+    sockets = [c._socket.ws_connection.stream.socket for c in lab.running.base._tornado._clients]
+    assert sockets
+    assert all(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for s in sockets)

@@ -140,6 +140,20 @@ def test_every_state_of_a_variant_has_a_page(lab: Served, report: str, variant: 
     clear(lab)
 
 
+def test_one_command_mends_all_panels_that_lack_artifacts(modular: Served) -> None:
+    workspace = modular.running.site.workspace
+    variant = workspace.variants()[0]
+    hidden = variant.folder.rename(variant.folder.with_name("hidden"))
+    try:
+        shutil.copytree(hidden, variant.folder, ignore=shutil.ignore_patterns("artifacts.zarr", "commits"))
+        answer = modular.get(f"/report?variant={variant.name}")
+        assert "panels wait for their analyses" in answer.body
+        assert f"<code>mi analyze {variant.name}</code>" in answer.body
+    finally:
+        shutil.rmtree(variant.folder)
+        hidden.rename(variant.folder)
+
+
 def test_a_slow_page_holds_up_no_other(lab: Served) -> None:
     answers: list[Answer] = []
     slow = threading.Thread(target=lambda: answers.append(lab.get(f"{N7}&report=slow")))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
 from mi.server.render import report_template
 from mi.server.target import Target
+from mi.views.panel import MISSING
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -61,9 +63,23 @@ def attach(document: Document, target: Target, page: ReportPage) -> None:
     document.title = f"{page.variant.name} · {page.title} · mi"
     document.template = report_template()
     document.template_variables.update(
-        page.variables(chooser=target.chooser, notices=target.notices, asked=_asked(target, page))
+        page.variables(
+            chooser=target.chooser, notices=target.notices, asked=_asked(target, page), absent=_absent(page)
+        )
     )
     page.state.on_change("data", Follower(document, page).on_state)
+
+
+def _absent(page: ReportPage) -> dict[str, Any] | None:
+    """How many panels lack their artifacts, and the one command that mends all; None for less than two."""
+    missing = [card for card in page.cards if card.state == MISSING]
+    if len(missing) < 2:
+        return None
+    words = ["mi", "analyze", page.variant.name]
+    if page.probe_name != page.variant.family.default_probe:
+        words += ["--probe", page.probe_name]
+    command = shlex.join(words) if len(page.epochs) else missing[0].command
+    return {"count": len(missing), "total": len(page.cards), "command": command}
 
 
 def _asked(target: Target, page: ReportPage) -> dict[str, int] | None:
