@@ -44,7 +44,7 @@ class VariantSummary:
     Attributes:
         variant: its name.
         checkpoints: checkpoints that were asked for (with the reference, where it was needed).
-        forward_passes: checkpoints passed forward.
+        forward_passes: checkpoints passed forward; the plan's look at two rows is not one.
         analyzers: how many analyzers were asked for, with those they need.
         computed: results computed and committed: one for each analyzer and checkpoint, one a trajectory.
         fresh: results that were there already.

@@ -45,7 +45,6 @@ class Resident:
     Attributes:
         model: it.
         passes: forward passes over the probe so far; one a checkpoint, in however many batches.
-        trials: passes over a few rows, made when work is planned.
     """
 
     code: VariantCode
@@ -53,7 +52,6 @@ class Resident:
     device: str
     dtype: str
     passes: int = 0
-    trials: int = 0
     held: tuple[Any, Any] | None = None
 
     def load(self, weights: Mapping[str, torch.Tensor]) -> None:
@@ -93,7 +91,6 @@ class Resident:
         """
         self.missing(sites)
         rows = self._tokens(tokens)[:TRIAL_ROWS]
-        self.trials += 1
         everything = self._run(rows, None, None)
         for site in sites:
             if site.hook not in everything:
@@ -167,8 +164,6 @@ class Resident:
             part = self._run(rows, hooks, stop)
         except Exception:  # whatever a model that cannot stop raises, it can run to its end
             return None
-        finally:
-            self.trials += 1
         same = all(h in part and torch.equal(part[h], everything[h]) for h in hooks)
         return stop if same else None
 
