@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import threading
@@ -27,19 +28,18 @@ def token_of(answer: Answer) -> str:
 
 
 def clear(site: Served) -> None:
-    """Drop every session now."""
-    done = threading.Event()
+    """Drop every session now; tabs that were just closed are waited for."""
+    for _ in range(200):
+        if not any(session.connection_count for session in site.sessions):
+            break
+        time.sleep(0.05)
 
     async def work() -> None:
         for session in site.sessions:
             session.request_expiration()
         await site.running.base._tornado.applications[REPORT_PATH]._cleanup_sessions(0)
-        done.set()
 
-    import asyncio
-
-    asyncio.run_coroutine_threadsafe(work(), site.loop).result(10)
-    assert done.is_set()
+    asyncio.run_coroutine_threadsafe(work(), site.loop).result(20)
     assert site.sessions == []
 
 
