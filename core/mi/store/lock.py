@@ -10,6 +10,8 @@ from filelock import FileLock, Timeout
 from mi.errors import LockedError, StoreError
 from mi.store.layout import VariantPaths
 
+PATIENCE = 1.0  # seconds; `is_locked` holds the lock for an instant, which must not refuse a writer
+
 
 @contextmanager
 def variant_lock(paths: VariantPaths) -> Iterator[None]:
@@ -19,7 +21,7 @@ def variant_lock(paths: VariantPaths) -> Iterator[None]:
         LockedError: another process is writing this variant.
         StoreError: the folder cannot be written.
     """
-    lock = FileLock(paths.lock, timeout=0)
+    lock = FileLock(paths.lock, timeout=PATIENCE)
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
         lock.acquire()
