@@ -94,13 +94,17 @@ def wait_for_a_commit(variant: Any, seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
-def kill_and_compare(make: Any, forker: Forker, kills: int, seed: int) -> None:
+def kill_and_compare(make: Any, forker: Forker, kills: int, seed: int, grow: bool = False) -> None:
+    """Kill again and again; with ``grow``, while checkpoints are inserted between ones that have results."""
     straight = make(EPOCHS)
     analyze([straight])
     truth = contents(straight)
-    variant = make(EPOCHS, root=straight.workspace.root.parent / "killed")
+    root = straight.workspace.root.parent / "killed"
+    if grow:
+        analyze([make(EPOCHS[1::2], root=root)])
+    variant = make(EPOCHS, root=root)
     chance = random.Random(seed)
-    seen = [0]
+    seen = [check_visible(variant, truth)]
     for turn in range(kills):
         child = forker.start(variant)
         if turn % 2:  # the instants around a commit
@@ -129,9 +133,12 @@ def test_killed_at_ten_instants_it_ends_as_if_undisturbed(make: Any, forker: For
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(5))
-def test_killed_at_many_instants_it_ends_as_if_undisturbed(make: Any, forker: Forker, seed: int) -> None:
-    kill_and_compare(make, forker, kills=60, seed=100 + seed)
+@pytest.mark.parametrize("grow", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_many_instants_it_ends_as_if_undisturbed(
+    make: Any, forker: Forker, seed: int, grow: bool
+) -> None:
+    kill_and_compare(make, forker, kills=40, seed=100 + seed, grow=grow)
 
 
 def test_ctrl_c_keeps_what_is_done_and_exits_130(make: Any, forker: Forker) -> None:
