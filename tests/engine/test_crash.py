@@ -22,6 +22,7 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 
 EPOCHS = range(0, 1000, 10)  # two blocks
+MANY = range(0, 4000, 10)  # long enough to be met at work, however fast the machine
 
 
 class Forker:
@@ -142,25 +143,25 @@ def test_killed_at_many_instants_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_keeps_what_is_done_and_exits_130(make: Any, forker: Forker) -> None:
-    variant = make(EPOCHS)
+    variant = make(MANY)
     child = forker.start(variant)
     paths = VariantPaths(variant.folder)
-    for _ in range(600):
+    for _ in range(3000):
         if ArtifactReader(paths).committed("full", "tiny.means"):
             break
-        time.sleep(0.05)
+        time.sleep(0.01)
     os.kill(child, signal.SIGINT)
     assert forker.wait() == 130
     done = len(ArtifactReader(paths).committed("full", "tiny.means"))
-    assert 0 < done < len(EPOCHS)
+    assert 0 < done < len(MANY)
     assert '"interrupted": true' in paths.log.read_text()
     summary = analyze([variant])
-    assert summary.total.forward_passes == len(EPOCHS) - done
-    assert len(ArtifactReader(paths).committed("full", "tiny.means")) == len(EPOCHS)
+    assert summary.total.forward_passes == len(MANY) - done
+    assert len(ArtifactReader(paths).committed("full", "tiny.means")) == len(MANY)
 
 
 def test_a_second_process_is_refused_and_nothing_is_lost(make: Any, forker: Forker) -> None:
-    variant = make(EPOCHS)
+    variant = make(MANY)
     forker.start(variant)
     paths = VariantPaths(variant.folder)
     while not paths.artifacts.exists():
@@ -168,7 +169,7 @@ def test_a_second_process_is_refused_and_nothing_is_lost(make: Any, forker: Fork
     with pytest.raises(LockedError, match="another process is training or analyzing this variant"):
         analyze([variant])
     assert forker.wait() == 0
-    assert analyze([variant]).line().startswith("100 checkpoints, 0 forward passes, everything fresh")
+    assert analyze([variant]).line().startswith("400 checkpoints, 0 forward passes, everything fresh")
 
 
 def test_a_results_folder_that_cannot_be_written_is_said(make: Any) -> None:

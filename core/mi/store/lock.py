@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from mi.errors import LockedError, StoreError
 from mi.store.layout import VariantPaths
 
-PATIENCE = 1.0  # seconds; `is_locked` holds the lock for an instant, which must not refuse a writer
+PATIENCE = 0.25  # seconds; `is_locked` holds the lock for an instant, which must not refuse a writer
 
 
 @contextmanager
