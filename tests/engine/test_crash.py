@@ -22,7 +22,7 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 
 EPOCHS = range(0, 1000, 10)  # two blocks
-MANY = range(0, 4000, 10)  # long enough to be met at work, however fast the machine
+MANY = range(0, 2000, 10)  # long enough to be met at work, however fast the machine
 
 
 class Forker:
@@ -169,7 +169,7 @@ def test_a_second_process_is_refused_and_nothing_is_lost(make: Any, forker: Fork
     with pytest.raises(LockedError, match="another process is training or analyzing this variant"):
         analyze([variant])
     assert forker.wait() == 0
-    assert analyze([variant]).line().startswith("400 checkpoints, 0 forward passes, everything fresh")
+    assert analyze([variant]).line().startswith("200 checkpoints, 0 forward passes, everything fresh")
 
 
 def test_a_results_folder_that_cannot_be_written_is_said(make: Any) -> None:
