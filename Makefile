@@ -62,7 +62,7 @@ soak: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/engine.py --checkpoints 61 --rounds 3
 	$(BIN)/python benchmarks/app.py
 
 clean:
