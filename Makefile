@@ -35,6 +35,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml) constrai
 demo: $(VENV)/.installed
 	@echo "Training two variants side by side; the bar is the second's."
 	@$(MI) train $(DEMO_FAMILY) $(DEMO_SET) --set seed=999 $(DEMO_TRAIN) 2>results/.first.log & first=$$!; \
+	trap 'kill $$first; wait $$first' INT TERM; \
 	$(MI) train $(DEMO_FAMILY) $(DEMO_SET) --set seed=485 $(DEMO_TRAIN); second=$$?; \
 	wait $$first || { cat results/.first.log >&2; exit 2; }; exit $$second
 	$(MI) analyze $(DEMO_VARIANTS)
