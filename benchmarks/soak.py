@@ -24,7 +24,7 @@ def run() -> tuple[int, list[tuple[str, str, float]]]:
     """Exit code, and (test, outcome, seconds) of every soak test."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "soak.xml"
-        command = [sys.executable, "-m", "pytest", "-m", "soak", f"--junitxml={result}"]
+        command = [sys.executable, "-m", "pytest", "-m", "soak", "-n", "3", f"--junitxml={result}"]
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         cases = ET.parse(result).getroot().iter("testcase") if result.exists() else []
         return code, [(c.get("name", "?"), _outcome(c), float(c.get("time", "0"))) for c in cases]
