@@ -100,3 +100,15 @@ def write_right(variant: Variant, epochs: Sequence[int]) -> None:
 def report_of(*names: str, **more: object) -> Report:
     panels = tuple(Panel(visualization=n if "." in n else f"gallery.{n}", width=6) for n in names)
     return Report(name="gallery", title="A gallery", panels=panels, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """One a test module: tests there only read it, or add variants of their own."""
+    with installed():
+        yield new_workspace(tmp_path_factory.mktemp("gallery") / "ws")
+
+
+@pytest.fixture(scope="module")
+def variant(workspace: Workspace) -> Variant:
+    return add_variant(workspace)
