@@ -16,7 +16,7 @@ from mi.views import assets
 from mi.views.context import epoch_range
 from mi.views.data import DataSource
 from mi.views.notes import render_notes
-from mi.views.panel import ERROR, OK, Card, CardMaker
+from mi.views.panel import OK, Card, CardMaker
 from mi.views.provenance import Provenance
 from mi.views.sources import exact_images
 
@@ -73,11 +73,6 @@ class ReportPage:
     def failed(self) -> list[Card]:
         """Cards whose visualization failed, or that no plugin offers, or that lack artifacts."""
         return [card for card in self.cards if card.state != OK]
-
-    @property
-    def errors(self) -> list[Card]:
-        """Cards whose visualization raised."""
-        return [card for card in self.cards if card.state == ERROR]
 
     def nearest(self, epoch: float) -> int:
         """Position of the checkpoint nearest to ``epoch``, the earlier of two equally near."""
