@@ -76,7 +76,7 @@ def _row(record: Record) -> dict[str, Any]:
         "version": record.version,
         "value": record.value,
         "hooks": list(record.hooks),
-        "milliseconds": round(record.milliseconds, 1),
+        "milliseconds": record.milliseconds,
         "failures": [{"hook": f.hook, "error": f.error, "details": f.details} for f in record.failures],
         "warnings": list(record.warnings),
     }

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from mi.domain.code import VariantCode
 from mi.domain.family import Family, load_family
@@ -54,13 +54,13 @@ class Workspace:
     """Families, variants, probes and reports of one folder, with the plugins that serve them."""
 
     root: Path
-    host: Host = field(factory=load_host)
+    host: Host = field(default=Factory(lambda self: load_host(self.root), takes_self=True))
 
     @classmethod
     def open(cls, path: Path | str | None = None, host: Host | None = None) -> Workspace:
         """The workspace at ``path`` (see :func:`find_workspace`)."""
         root = find_workspace(path)
-        return cls(root, host if host is not None else load_host())
+        return cls(root, host if host is not None else load_host(root))
 
     def family_names(self) -> list[str]:
         """Names of the declared families, sorted; a folder counts when it holds a family.json."""

@@ -1,0 +1,99 @@
+"""What is known of one plugin, as data: it prints, it goes into JSON and comes back."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import asdict, define, field, fields, frozen
+
+# ``ready`` is what a survey knows; loading turns it into ``loaded`` or ``failed``.
+STATUSES = ("ready", "loaded", "failed", "disabled", "untrusted")
+KINDS = ("builtin", "installed", "local", "given")
+
+
+@frozen(kw_only=True)
+class Failure:
+    """One thing that went wrong in a plugin.
+
+    Attributes:
+        hook: where: ``discover``, ``import``, ``register``, or the name of a hook.
+        error: one sentence.
+        details: the traceback, where there is one.
+    """
+
+    hook: str
+    error: str
+    details: str = ""
+
+
+@define(kw_only=True)
+class Record:
+    """What is known of one plugin.
+
+    Attributes:
+        name: of the entry point, or of the local file without its suffix.
+        kind: ``builtin``, ``installed`` (an entry point), ``local`` (a file of the workspace) or ``given``
+            (an object that the caller handed over).
+        distribution, version: the package that it came with; empty for a local file.
+        value: ``package.module`` of the entry point, or the local file's path.
+        api: the requirement on ``mi-core`` (or the local file's ``MI_API``), as it was written.
+        digest: of a local file's content.
+        status: one of ``STATUSES``.
+        failures: everything that went wrong, in order.
+        warnings: what did not stop it (written for a newer minor version, a slow import).
+        hooks: names of the hooks that it implements.
+        offers: hook -> ids of what it returned, over all families asked for so far.
+        milliseconds: time to import it.
+    """
+
+    name: str
+    kind: str = "installed"
+    distribution: str = ""
+    version: str = ""
+    value: str = ""
+    api: str = ""
+    digest: str = ""
+    status: str = "ready"
+    failures: list[Failure] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    hooks: tuple[str, ...] = ()
+    offers: dict[str, list[str]] = field(factory=dict)
+    milliseconds: float | None = None
+
+    @property
+    def source(self) -> str:
+        """``distribution version``, or the file, for messages."""
+        return f"{self.distribution} {self.version}".strip() or self.value
+
+    def fail(self, hook: str, error: BaseException | str) -> None:
+        """Keep a failure, an exception with its traceback; the same one only once."""
+        if isinstance(error, str):
+            failure = Failure(hook=hook, error=error)
+        else:
+            details = "".join(traceback.format_exception(error))
+            failure = Failure(hook=hook, error=f"{type(error).__name__}: {error}", details=details)
+        if not any((f.hook, f.error) == (hook, failure.error) for f in self.failures):
+            self.failures.append(failure)
+
+    def offer(self, hook: str, id: str) -> None:
+        """Keep the id of something that the plugin returned."""
+        ids = self.offers.setdefault(hook, [])
+        if id not in ids:
+            ids.append(id)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, in the order of the attributes."""
+        return asdict(self) | {"hooks": list(self.hooks)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Record:
+        """The record that :meth:`to_json` made.
+
+        Raises:
+            KeyError, TypeError: it did not.
+        """
+        known = {f.name: data[f.name] for f in fields(cls)}
+        known["failures"] = [Failure(**failure) for failure in data["failures"]]
+        return cls(**known | {"hooks": tuple(data["hooks"])})
