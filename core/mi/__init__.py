@@ -23,6 +23,7 @@ _PUBLIC = {
     "VariantCode": "mi.domain.code",
     "Family": "mi.domain.family",
     "Probe": "mi.domain.probe",
+    "probe_from_rows": "mi.domain.probe",
     "ProbeKind": "mi.domain.probe",
     "Rows": "mi.domain.probe",
     "Option": "mi.domain.values",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mi.domain.probe import Probe as Probe
     from mi.domain.probe import ProbeKind as ProbeKind
     from mi.domain.probe import Rows as Rows
+    from mi.domain.probe import probe_from_rows as probe_from_rows
     from mi.domain.values import Option as Option
     from mi.domain.visualization import Field as Field
     from mi.domain.visualization import Visualization as Visualization

@@ -75,7 +75,7 @@ class Training:
 
 
 class VariantCode(ABC):
-    """A family's code bound to one variant's parameters.
+    """A family's code bound to one variant's domain parameters, which it keeps as ``self.parameters``.
 
     Subclasses import torch inside methods, so that checking a parameter costs no second of start-up.
     """

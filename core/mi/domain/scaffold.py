@@ -113,7 +113,10 @@ def new_family(workspace: Workspace, name: str, like: str) -> Path:
 
 def _shipped(place: str) -> Traversable:
     package, _, path = place.partition(":")
-    return files(package).joinpath(*filter(None, path.split("/")))
+    found = files(package)
+    for part in filter(None, path.split("/")):
+        found = found / part  # a package without __init__.py takes one part at a time
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:
