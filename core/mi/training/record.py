@@ -112,10 +112,10 @@ def variant_state(paths: VariantPaths) -> str:
 def versions(distribution: str) -> dict[str, str]:
     """Versions of Python, torch, the core and a plugin's distribution."""
     found = {"python": platform.python_version()}
-    for name in ("mi-core", "torch", distribution):
+    for name in filter(None, ("mi-core", "torch", distribution)):  # a local plugin has no distribution
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # a plugin that is a local file has no distribution
+        except PackageNotFoundError:
             continue
     return found
 
