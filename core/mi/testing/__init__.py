@@ -19,6 +19,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "FamilyConformance": "mi.testing.conformance.family",
+    "PluginConformance": "mi.testing.conformance.plugin",
     "Ran": "mi.testing.command",
     "run": "mi.testing.command",
     "isolated": "mi.testing.workspace",
@@ -32,6 +34,8 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from mi.testing.command import Ran as Ran
     from mi.testing.command import run as run
+    from mi.testing.conformance.family import FamilyConformance as FamilyConformance
+    from mi.testing.conformance.plugin import PluginConformance as PluginConformance
     from mi.testing.workspace import isolated as isolated
     from mi.testing.workspace import isolated_host as isolated_host
     from mi.testing.workspace import make_variant as make_variant

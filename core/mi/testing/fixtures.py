@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mi.domain.workspace import Variant, Workspace
     from mi.plugins import Host
     from mi.testing.command import Ran
+    from mi.testing.conformance.spec import Shelf
 
 
 class LoadHost(Protocol):
@@ -127,3 +128,11 @@ def mi_cli(mi_workspace: Workspace) -> Callable[..., Ran]:
     from mi.testing.command import run
 
     return lambda *arguments: run("-w", str(mi_workspace.root), *arguments)
+
+
+@pytest.fixture(scope="session")
+def mi_shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Workspaces with tiny variants that the classes of checks share."""
+    from mi.testing.conformance.spec import Shelf
+
+    return Shelf(tmp_path_factory.mktemp("mi-shelf"))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def build_bridge(parameters: Mapping[str, Any], device: str) -> Any:
     """A native ``TransformerBridge`` in evaluation mode; weights are whatever memory holds."""
+    import torch
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -29,7 +30,9 @@ def build_bridge(parameters: Mapping[str, Any], device: str) -> Any:
         normalization_type=None,
         init_weights=False,
     )
-    return TransformerBridge.boot_native(config, device=device).eval()
+    # torch's layers draw weights that nobody reads, from the process's generator.
+    with torch.random.fork_rng(devices=[]):
+        return TransformerBridge.boot_native(config, device=device).eval()
 
 
 def check_weights(weights: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -1,0 +1,14 @@
+"""The plugin keeps every rule of the core's kit, on a modulus of 5."""
+
+from mi.testing import FamilyConformance
+
+
+class OnFive:
+    plugin = "modular_arithmetic"
+    beside = ("fourier_library",)
+    family = "modular_addition_1layer"
+    parameters = {"prime": 5, "d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12}
+
+
+class TestFamily(OnFive, FamilyConformance):
+    refused = ({"prime": 4}, {"prime": 9}, {"train_fraction": 0.0}, {"train_fraction": 1.0})
