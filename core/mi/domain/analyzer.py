@@ -121,6 +121,7 @@ class Derived:
         version: raised whenever the function would return something else.
         function: ``f(data) -> Any`` on a :class:`mi.engine.data.CheckpointData`.
         sites, weights, derived, context: what the function reads, as for an analyzer.
+        source: as for an analyzer; never given by hand.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Derived:
     weights: bool = False
     derived: tuple[Derived, ...] = field(default=(), converter=as_tuple)
     context: tuple[str, ...] = field(default=(), converter=as_tuple)
+    source: str = ""
 
 
 @frozen(kw_only=True)
@@ -157,6 +159,9 @@ class Analyzer:
         options: name -> :class:`mi.domain.values.Option`.
         coordinates: ``f(subject: mi.engine.data.Subject, **options) -> {dim: coordinates}`` for dims that
             neither the probe nor the family knows.
+        source: digest of the local file that declares it, set by the plugin host and never by hand; enters
+            the fingerprint, so that an edit makes artifacts stale without a new ``version``. Empty for what
+            a package declares.
     """
 
     id: str
@@ -176,6 +181,7 @@ class Analyzer:
     context: tuple[str, ...] = field(default=(), converter=as_tuple)
     options: Mapping[str, Option] = field(factory=dict)
     coordinates: Ref | None = None
+    source: str = ""
 
     def __attrs_post_init__(self) -> None:
         if self.scope not in SCOPES:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from mi.domain.analyzer import Analyzer, Site
+from mi.domain.analyzer import Analyzer, Derived, Site
 from mi.domain.probe import Probe
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
@@ -281,6 +281,7 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             "context": context,
             "probe": subject.probe.digest,
             "dtype": dtype,
+            **_sources(analyzer, derived),
         }
     )
     return Item(
@@ -291,6 +292,12 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
         plugin=f"{record.name} ({record.source})" if record else analyzer.id.split(".")[0],
         identity=identity,
     )
+
+
+def _sources(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
+    """Digests of the local files that these were declared in; {} for what packages declare."""
+    sources = sorted({part.source for part in (analyzer, *derived)} - {""})
+    return {"sources": sources} if sources else {}
 
 
 @cache
