@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from mi.testing import FamilyConformance
+from mi.testing import FamilyConformance, ProbeConformance
 
 
 class TestTinyFamily(FamilyConformance):
     plugin = "testing"
-    family = "tiny"
     parameters = {"size": 5}
-    refused = ()
+
+
+class TestCoreProbes(ProbeConformance):
+    plugin = "core"
+    parameters = {"size": 5}
+    kinds = ("core.full_grid", "core.filter", "core.sample", "core.rows")
+    options = {
+        "core.filter": {"where": ["x < 3"]},
+        "core.sample": {"rows": 7},
+        "core.rows": {"file": "rows.csv"},
+    }
+    files = {"rows.csv": "x,y\n1,2\n4,4\n"}

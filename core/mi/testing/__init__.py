@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "FamilyConformance": "mi.testing.conformance.family",
     "PluginConformance": "mi.testing.conformance.plugin",
+    "ProbeConformance": "mi.testing.conformance.probe",
     "Ran": "mi.testing.command",
     "run": "mi.testing.command",
     "isolated": "mi.testing.workspace",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mi.testing.command import run as run
     from mi.testing.conformance.family import FamilyConformance as FamilyConformance
     from mi.testing.conformance.plugin import PluginConformance as PluginConformance
+    from mi.testing.conformance.probe import ProbeConformance as ProbeConformance
     from mi.testing.workspace import isolated as isolated
     from mi.testing.workspace import isolated_host as isolated_host
     from mi.testing.workspace import make_variant as make_variant

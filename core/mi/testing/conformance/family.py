@@ -9,12 +9,13 @@ import pytest
 
 from mi.domain.code import VariantCode
 from mi.domain.family import Family
-from mi.domain.probe import Rows
 from mi.domain.validate import validate_family
 from mi.errors import ParameterError
 from mi.plugins import Host
 from mi.store.schema import RESERVED, coordinates, digest_of
+from mi.testing.conformance.edges import edges_of
 from mi.testing.conformance.family_training import TrainingChecks
+from mi.testing.conformance.rows import check_rows, grid
 from mi.testing.conformance.spec import Spec, Specimen
 from mi.testing.conformance.verdict import attempt, broken, moot, quiet, said
 from mi.testing.workspace import make_workspace
@@ -77,13 +78,9 @@ class FamilyConformance(TrainingChecks):
             broken(f"family {declared.name}: {given} is accepted; raise ParameterError for it in check()")
         usual = declared.complete(self.parameters)
         for name, parameter in declared.parameters.items():
-            edges = [parameter.default, parameter.minimum, parameter.maximum, *parameter.choices]
-            for value in edges:
-                if value is None:
-                    continue
-                exact = int(value) if parameter.type == "int" else value
+            for value in edges_of(parameter):
                 try:
-                    host.variant_code(declared, {**usual, name: exact})
+                    host.variant_code(declared, {**usual, name: value})
                 except ParameterError:
                     continue
                 except Exception as error:
@@ -160,32 +157,6 @@ class FamilyConformance(TrainingChecks):
                 broken(f"{where}: {error}; give numbers, strings, arrays, or lists and mappings of them")
             if not same:
                 broken(f"{where} differs when it is made again; derive it from the parameters alone")
-
-
-def grid(axes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Coordinates of every row of the grid, (rows,) each, the last axis fastest."""
-    meshes = np.meshgrid(*axes.values(), indexing="ij") if axes else []
-    return {name: values.reshape(-1) for name, values in zip(axes, meshes, strict=True)}
-
-
-def check_rows(who: str, rows: Rows, count: int) -> None:
-    """Shapes and dtypes of encoded rows."""
-    tokens = np.asarray(rows.tokens)
-    if tokens.ndim != 2 or tokens.dtype != np.int64 or len(tokens) != count:
-        broken(f"{who} gives tokens of shape {tokens.shape}, {tokens.dtype}; give int64 ({count}, n_ctx)")
-    if tokens.size and tokens.min() < 0:
-        broken(f"{who} gives the token {tokens.min()}; tokens count from 0")
-    if rows.labels is not None:
-        labels = np.asarray(rows.labels)
-        if labels.shape != (count,) or labels.dtype != np.int64:
-            broken(
-                f"{who} gives labels of shape {labels.shape} and dtype {labels.dtype}; give int64 ({count},)"
-            )
-    for name, values in rows.masks.items():
-        mask = np.asarray(values)
-        if mask.shape != (count,) or mask.dtype != bool:
-            broken(f"{who} gives masks[{name!r}] of shape {mask.shape} and dtype {mask.dtype}; "
-                   f"give bool ({count},)")  # fmt: skip
 
 
 def _of(code: VariantCode) -> str:

@@ -121,12 +121,15 @@ class Specimen:
             ("visualizations", workspace.host.visualizations(family)),
         ):
             uses = {use["id"]: use for use in data.get(kind, [])}
-            ours = [id for id in offered if self.spec.owns(id) or id in self.spec.options]
-            uses |= {id: {"id": id} for id in ours if id not in uses}
-            for id, options in self.spec.options.items():
-                if id in uses:
-                    uses[id] = {**uses[id], "options": {**uses[id].get("options", {}), **options}}
+            uses |= {id: {"id": id} for id in offered if self.spec.owns(id) and id not in uses}
+            for id in uses.keys() & self.spec.options.keys() & offered.keys():
+                # An analyzer and a visualization may share their id: each takes the options that it declares.
+                options = {n: v for n, v in self.spec.options[id].items() if n in offered[id].options}
+                uses[id] = {**uses[id], "options": {**uses[id].get("options", {}), **options}}
             data[kind] = list(uses.values())
+        ours = [id for id in workspace.host.probe_kinds(family) if self.spec.owns(id)]
+        probes = data.setdefault("probes", {})
+        probes["kinds"] = list(dict.fromkeys([*probes.get("kinds", []), *ours]))
         write_json(path, data)
 
 
