@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mi.testing import FamilyConformance, ProbeConformance
+from mi.testing import AnalyzerConformance, FamilyConformance, ProbeConformance
 
 
 class TestTinyFamily(FamilyConformance):
@@ -20,3 +20,8 @@ class TestCoreProbes(ProbeConformance):
         "core.rows": {"file": "rows.csv"},
     }
     files = {"rows.csv": "x,y\n1,2\n4,4\n"}
+
+
+class TestTinyAnalyzers(AnalyzerConformance):
+    plugin = "testing"
+    parameters = {"size": 5}

@@ -106,6 +106,17 @@ def run_span(plan: Plan, span: Span) -> None:
         PluginError: it raised, or returned something else than it declared.
         StoreError: the store cannot be read or written.
     """
+    values = call_span(span, span_data(plan, span))
+    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance)
+
+
+def span_data(plan: Plan, span: Span) -> TrajectoryData:
+    """What a trajectory analyzer declared that it reads, and nothing else.
+
+    Raises:
+        PluginError: something of it is not there.
+        StoreError: the store cannot be read.
+    """
     item, reader, probe = span.item, ArtifactReader(plan.bench.paths), plan.bench.probe_name
     if span.lacking:
         raise PluginError(f"analyzer {item.id}: skipped, because {span.lacking}")
@@ -121,13 +132,22 @@ def run_span(plan: Plan, span: Span) -> None:
         artifacts[need.analyzer] = data
     subject = plan.bench.subject
     context = {name: subject.context[name] for name in item.analyzer.context}
-    data = TrajectoryData(
+    return TrajectoryData(
         subject=evolve(subject, context=Declared("context value", context), epochs=span.epochs),
         artifacts=Declared("artifact", artifacts),
         reference=Declared("reference artifact", reference),
         losses=_losses(plan) if item.analyzer.losses else None,
         checkpoints=(lambda: _weights(plan, span.epochs)) if item.weights else None,
     )
+
+
+def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
+    """The analyzer's arrays, as they are stored.
+
+    Raises:
+        PluginError: it raised, or returned something else than it declared.
+    """
+    item = span.item
 
     def fault(item: Item, what: str) -> PluginError:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
@@ -138,8 +158,7 @@ def run_span(plan: Plan, span: Span) -> None:
         raise
     except (Exception, SystemExit) as error:
         raise fault(item, f"raised {type(error).__name__}: {error}") from error
-    values = conform(result, item, span.spec, fault)
-    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance)
+    return conform(result, item, span.spec, fault)
 
 
 def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:

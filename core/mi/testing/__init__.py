@@ -19,6 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "AnalyzerConformance": "mi.testing.conformance.analyzer_store",
     "FamilyConformance": "mi.testing.conformance.family",
     "PluginConformance": "mi.testing.conformance.plugin",
     "ProbeConformance": "mi.testing.conformance.probe",
@@ -35,6 +36,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from mi.testing.command import Ran as Ran
     from mi.testing.command import run as run
+    from mi.testing.conformance.analyzer_store import AnalyzerConformance as AnalyzerConformance
     from mi.testing.conformance.family import FamilyConformance as FamilyConformance
     from mi.testing.conformance.plugin import PluginConformance as PluginConformance
     from mi.testing.conformance.probe import ProbeConformance as ProbeConformance

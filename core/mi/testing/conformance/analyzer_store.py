@@ -1,0 +1,116 @@
+"""Checks of what is stored of an analyzer's results, in whatever pieces the work is done."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mi.domain.analyzer import Analyzer
+from mi.store.artifacts import ArtifactReader
+from mi.store.layout import VariantPaths
+from mi.testing.conformance.analysis import Analysis, in_pieces
+from mi.testing.conformance.analyzer import AnalyzerChecks
+from mi.testing.conformance.arrays import differing
+from mi.testing.conformance.runner import Call, Runner
+from mi.testing.conformance.spec import Specimen
+from mi.testing.conformance.verdict import broken, moot
+
+
+class AnalyzerConformance(AnalyzerChecks):
+    """An analyzer is a pure function of what it declares, and its artifacts are what it declares.
+
+    Attributes:
+        analyzers: ids of analyzers; all of the plugin's by default.
+    """
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stored(cls, analyzer: Analyzer, good: Call, analysis: Analysis) -> xr.Dataset:
+        """The artifacts as plain xarray reads them."""
+        if analyzer.id in analysis.failures:
+            moot("see test_analyzer_runs")
+        path = VariantPaths(analysis.variant.folder).artifacts
+        with xr.open_zarr(path, group=f"{analysis.probe}/{analyzer.id}") as data:
+            return data.load()
+
+    def test_stored_as_declared(self, analyzer: Analyzer, stored: xr.Dataset, analysis: Analysis) -> None:
+        """Artifacts have the declared names, dimensions, dtypes and units, over every checkpoint."""
+        who = f"analyzer {analyzer.id}"
+        if set(stored.data_vars) != set(analyzer.outputs):
+            broken(f"{who}: the store holds {sorted(map(str, stored.data_vars))}, not its declared outputs")
+        for name, output in analyzer.outputs.items():
+            array = stored[name]
+            dims = ("epoch", *output.dims) if analyzer.scope == "checkpoint" else output.dims
+            if array.dims != dims or array.dtype != np.dtype(output.dtype):
+                broken(
+                    f"{who}: output {name!r} is stored as {array.dims} {array.dtype}, declared as "
+                    f"{dims} {output.dtype}; declare what is returned"
+                )
+            if array.attrs.get("units", "") != output.units:
+                broken(f"{who}: output {name!r} is stored without its units {output.units!r}")
+        if analyzer.scope == "checkpoint" and tuple(stored["epoch"].values) != analysis.epochs:
+            broken(f"{who}: results at epochs {stored['epoch'].values.tolist()} of {list(analysis.epochs)}")
+
+    def test_missing_is_told_apart(self, analyzer: Analyzer, stored: xr.Dataset) -> None:
+        """What stands for "missing" is NaN, or a sentinel that no result takes: never a number like 0."""
+        for name, output in analyzer.outputs.items():
+            fill = output.fill_value
+            if output.dtype.startswith("float") and fill == fill:
+                broken(f"analyzer {analyzer.id}: output {name!r} declares fill={fill}, so what was never "
+                       "computed reads as a number; leave fill unset for NaN")  # fmt: skip
+            if fill == fill and bool((stored[name].values == fill).any()):
+                broken(f"analyzer {analyzer.id}: output {name!r} takes the value {fill}, which it declares "
+                       "as its `fill` for missing; choose a fill that no result takes")  # fmt: skip
+
+    def test_second_analysis_does_nothing(
+        self, analyzer: Analyzer, stored: xr.Dataset, analysis: Analysis
+    ) -> None:
+        """Analyzed again, everything is fresh: no pass, no result."""
+        summary = analysis.run(analyzers=[analyzer.id]).total
+        if summary.computed or summary.forward_passes:
+            broken(f"analyzer {analyzer.id}: a second analysis computes {summary.computed} results again; "
+                   "derive context, coordinates and dimensions from the parameters alone")  # fmt: skip
+
+    def test_epochs_are_independent(
+        self, analyzer: Analyzer, stored: xr.Dataset, specimen: Specimen, analysis: Analysis
+    ) -> None:
+        """Checkpoints analyzed one by one, in a scattered order, give the same bytes as all at once."""
+        whole, pieces = (
+            _arrays(analysis.reader, analysis.probe, analyzer),
+            _arrays(in_pieces(specimen), analysis.probe, analyzer),
+        )
+        if name := differing(whole, pieces):
+            broken(f"analyzer {analyzer.id}: output {name!r} depends on which checkpoints were analyzed "
+                   "before; keep nothing between calls")  # fmt: skip
+
+    def test_rows_are_independent(
+        self, analyzer: Analyzer, good: Call, runner: Runner, analysis: Analysis
+    ) -> None:
+        """Over a part of the rows it runs, unless it needs all, and gives each row the same result."""
+        if analyzer.scope != "checkpoint":
+            moot("scope trajectory sees no rows")
+        _, probe = analysis.variant.probe(analysis.probe)
+        rows = np.arange(0, len(probe), 2)
+        if analyzer.probe.complete or any(n.at == "checkpoint" for n in analyzer.artifacts):
+            moot("it needs the complete grid, or artifacts over it")
+        part = runner.call(analyzer.id, rows=rows)
+        if part.arrays is None:
+            broken(
+                f"{part.error}, over a part of the rows; declare ProbeNeed(complete=True), or take any rows"
+            )
+        assert good.arrays is not None
+        for name, output in analyzer.outputs.items():
+            if "row" not in output.dims:
+                continue
+            axis = output.dims.index("row")
+            if not np.allclose(
+                good.arrays[name].take(rows, axis), part.arrays[name], rtol=1e-3, atol=1e-5, equal_nan=True
+            ):
+                broken(f"analyzer {analyzer.id}: output {name!r} of a row depends on the rows beside it; "
+                       "rows may come in any choice")  # fmt: skip
+
+
+def _arrays(reader: ArtifactReader, probe: str, analyzer: Analyzer) -> dict[str, np.ndarray]:
+    data = reader.dataset(probe, analyzer.id)
+    return {str(name): np.asarray(values) for name, values in data.variables.items()}
