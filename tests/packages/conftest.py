@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from wheels.clean_venv import CleanVenv, make_once
-from wheels.distributions import Distribution, build_all
+from packages.clean_venv import CleanVenv, make_once
+from packages.distributions import Distribution, build_all
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of this session share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheels"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packages"
     folder.mkdir(exist_ok=True)
     return folder
 

@@ -6,9 +6,9 @@ import json
 import zipfile
 from pathlib import Path
 
+from packages.clean_venv import CleanVenv, closure, installed, pip
+from packages.distributions import ROOT, Distribution, sources
 from packaging.utils import canonicalize_name
-from wheels.clean_venv import CleanVenv, closure, installed, pip
-from wheels.distributions import ROOT, Distribution, sources
 
 FAMILY = "modular_addition_1layer"
 # One file of each kind of package data that is easily forgotten: it is what the check below compares with.
