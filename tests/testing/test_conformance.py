@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mi.testing import AnalyzerConformance, FamilyConformance, ProbeConformance
+from mi.testing import AnalyzerConformance, FamilyConformance, ProbeConformance, VisualizationConformance
 
 
 class TestTinyFamily(FamilyConformance):
@@ -24,4 +24,14 @@ class TestCoreProbes(ProbeConformance):
 
 class TestTinyAnalyzers(AnalyzerConformance):
     plugin = "testing"
+    parameters = {"size": 5}
+
+
+class TestTinyVisualizations(VisualizationConformance):
+    plugin = "testing"
+    parameters = {"size": 5}
+
+
+class TestCoreVisualizations(VisualizationConformance):
+    plugin = "core"
     parameters = {"size": 5}

@@ -23,6 +23,7 @@ _PUBLIC = {
     "FamilyConformance": "mi.testing.conformance.family",
     "PluginConformance": "mi.testing.conformance.plugin",
     "ProbeConformance": "mi.testing.conformance.probe",
+    "VisualizationConformance": "mi.testing.conformance.visualization",
     "Ran": "mi.testing.command",
     "run": "mi.testing.command",
     "isolated": "mi.testing.workspace",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mi.testing.conformance.family import FamilyConformance as FamilyConformance
     from mi.testing.conformance.plugin import PluginConformance as PluginConformance
     from mi.testing.conformance.probe import ProbeConformance as ProbeConformance
+    from mi.testing.conformance.visualization import VisualizationConformance as VisualizationConformance
     from mi.testing.workspace import isolated as isolated
     from mi.testing.workspace import isolated_host as isolated_host
     from mi.testing.workspace import make_variant as make_variant
