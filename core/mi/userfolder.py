@@ -25,4 +25,7 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 def _home(environ: Mapping[str, str] | None) -> Path | None:
     named = (os.environ if environ is None else environ).get("MI_HOME")
-    return Path(named).expanduser() if named else None
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError:  # `~nobody`
+        return Path(named or "")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mi.cli.common import open_workspace, warn_of_failures
+from mi.cli.common import open_workspace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -59,7 +59,6 @@ def analyze(
 
     with Display() as display:
         summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
-    warn_of_failures(workspace)
     return report(summary)
 
 

@@ -16,29 +16,25 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 
 
+HOST = "mi.host"
+
+
 def open_workspace(ctx: click.Context) -> Workspace:
-    """The workspace of this call; plugins that failed are said in one loud line each."""
+    """The workspace of this call; what fails in a plugin is said when it happens, in one loud line."""
     from mi.domain.workspace import Workspace
     from mi.plugins.lastload import LastLoad
 
     workspace = Workspace.open(ctx.find_root().obj)
-    warn_of_failures(workspace)
+    workspace.host.announce(say)
+    ctx.meta[HOST] = workspace.host
     # At the command's end, when the hooks that it asked have answered.
     ctx.call_on_close(lambda: LastLoad.read().remember(workspace.host.records))
     return workspace
 
 
-def warn_of_failures(workspace: Workspace) -> None:
-    """One line on standard error for each plugin failure so far, and for each file that was not run."""
-    for record, failure in workspace.host.failures():
-        click.echo(
-            f"mi: plugin {record.name} ({record.source}) failed in {failure.hook}: {failure.error}; "
-            f"see `mi plugins {record.name}`",
-            err=True,
-        )
-    for record in workspace.host.records:
-        if record.status == "untrusted":
-            click.echo(f"mi: local plugin {record.name} ({record.value}): {record.warnings[-1]}", err=True)
+def say(line: str) -> None:
+    """A line on standard error."""
+    click.echo(f"mi: {line}", err=True)
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:

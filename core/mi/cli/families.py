@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing, warn_of_failures
+from mi.cli.common import json_option, open_workspace, print_listing
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
@@ -33,7 +33,6 @@ def families(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is None:
         workspace = open_workspace(ctx)
         rows = listing(workspace)
-        warn_of_failures(workspace)
         shown = rows if as_json else [{**row, "parameters": list(row["parameters"])} for row in rows]
         columns = {key: heading for key, heading in COLUMNS.items() if heading or any(r[key] for r in rows)}
         print_listing(shown, columns, as_json, "no families: install a plugin that ships one")

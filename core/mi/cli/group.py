@@ -6,12 +6,14 @@ import importlib
 import os
 import sys
 import traceback
-from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
-from mi.errors import MiError, nearest
+from mi.entrypoints import COMMANDS as GROUP
+from mi.entrypoints import Found, find
+from mi.errors import MiError, PluginError, nearest
+from mi.faults import is_fault, one_line, sentence
 
 # command -> (module:attribute, one line for `mi --help`); plugins add theirs through `mi.commands`
 COMMANDS = {
@@ -26,10 +28,10 @@ COMMANDS = {
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
+    "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),
     "plugins": ("mi.cli.plugins:plugins", "List plugins and what went wrong in them."),
     "plugin": ("mi.cli.plugin:plugin", "Start a plugin of your own."),
 }
-COMMANDS_GROUP = "mi.commands"
 
 
 class LazyGroup(click.Group):
@@ -49,14 +51,25 @@ class LazyGroup(click.Group):
             module, _, attribute = COMMANDS[cmd_name][0].partition(":")
             command: click.Command = getattr(importlib.import_module(module), attribute)
             return command
-        entry = _plugin_commands().get(cmd_name)
-        if entry is None:
-            return None
+        claims = _plugin_commands().get(cmd_name)
+        return _load(cmd_name, claims) if claims else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; an exception that comes out of a plugin's code is one sentence that names the plugin.
+
+        Raises:
+            PluginError: from that exception, which ``--debug`` shows.
+        """
         try:
-            loaded: click.Command = entry.load()
-        except (Exception, SystemExit) as error:
-            raise MiError(f"command {cmd_name!r} of {entry.value} failed to load: {error}") from error
-        return loaded
+            return super().invoke(ctx)
+        except (MiError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            host = ctx.meta.get("mi.host")
+            blamed = host.blamed(error) if host is not None else ""
+            if not blamed:
+                raise
+            raise PluginError(f"{blamed}; --debug shows the traceback") from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -74,7 +87,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing one."""
         rows = [(name, COMMANDS[name][1]) for name in COMMANDS]
-        rows += [(name, f"From plugin {entry.value}.") for name, entry in sorted(_plugin_commands().items())]
+        rows += [(name, f"From {claims[0].source}.") for name, claims in sorted(_plugin_commands().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -103,8 +116,37 @@ class LazyGroup(click.Group):
             return 0
 
 
-def _plugin_commands() -> dict[str, Any]:
-    return {e.name: e for e in entry_points(group=COMMANDS_GROUP) if e.name not in COMMANDS}
+def _plugin_commands() -> dict[str, list[Found]]:
+    """Commands of installed plugins -> who claims each."""
+    commands: dict[str, list[Found]] = {}
+    for found in find(GROUP):
+        if found.entry is not None and found.entry.name not in COMMANDS:
+            commands.setdefault(one_line(found.entry.name), []).append(found)
+    return commands
+
+
+def _load(name: str, claims: list[Found]) -> click.Command:
+    """A plugin's command.
+
+    Raises:
+        PluginError: several distributions claim it, or it cannot be imported, or is none.
+    """
+    if len(claims) > 1:
+        both = " and ".join(found.source for found in claims)
+        raise PluginError(f"the command {name!r} is claimed by {both}; remove one of them")
+    (found,) = claims
+    assert found.entry is not None
+    try:
+        command = found.entry.load()
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        raise PluginError(
+            f"command {name!r} of {found.source} failed in import: {sentence(error)}"
+        ) from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f"command {name!r} of {found.source}: {found.entry.value} is not a click command")
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

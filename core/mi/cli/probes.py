@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing, split_setting, warn_of_failures
+from mi.cli.common import json_option, open_workspace, print_listing, split_setting
 
 if TYPE_CHECKING:
     from mi.domain.code import VariantCode
@@ -42,7 +42,6 @@ def probes(ctx: click.Context, family: str | None, as_json: bool) -> None:
             click.echo(f"mi: {declared}", err=True)
             continue
         rows += [_listed(workspace, declared, name) for name in workspace.probe_names(declared)]
-    warn_of_failures(workspace)
     columns = dict(COLUMNS) | ({"error": ""} if any(row["error"] for row in rows) else {})
     print_listing(rows, columns, as_json, "no probes: make one with `mi probe new`")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing, warn_of_failures
+from mi.cli.common import json_option, open_workspace, print_listing
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
@@ -32,7 +32,6 @@ def ls(ctx: click.Context, family: str | None, as_json: bool) -> None:
     """
     workspace = open_workspace(ctx)
     rows = [row for declared in _families(workspace, family) for row in _listing(workspace, declared)]
-    warn_of_failures(workspace)
     columns = {"id": "report", "family": "family", "state": "state", "panels": "panels", "title": "title"}
     print_listing(rows, columns, as_json, "no reports: they lie in model_families/FAMILY/reports/")
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
+import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import pluggy
-from attrs import define, field
+from attrs import define, evolve, field
 
-from mi.domain.analyzer import Analyzer
+from mi.domain.analyzer import Analyzer, Derived
 from mi.domain.code import FamilyCode, VariantCode
 from mi.domain.family import Family
 from mi.domain.probe import ProbeKind
 from mi.domain.visualization import Visualization
 from mi.errors import MiError, PluginError, unknown
+from mi.faults import frames, is_fault, place, sentence
+from mi.plugins.declared import misfit
+from mi.plugins.guard import shielded
 from mi.plugins.records import Failure, Record
 from mi.refs import resolve
 
@@ -32,6 +37,8 @@ HOOKS = tuple(_KIND_OF_HOOK)
 _DECLARATIONS = (FamilyCode, ProbeKind, Analyzer, Visualization)
 # Ids name groups of the store and files: nothing that could leave a folder.
 _ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+# More would be a generator without an end.
+MAX_ITEMS = 10_000
 
 
 @define
@@ -45,13 +52,17 @@ class Host:
         strict: the first failure raises.
         trace: a line on standard error for each call of a plugin.
         managers: a pluggy manager for each loaded plugin, so that each is called alone.
+        token: differs from every other host's: what is cached of one host's plugins is no other's.
     """
 
     records: list[Record]
     strict: bool = False
     trace: bool = False
     managers: dict[str, pluggy.PluginManager] = field(factory=dict)
+    token: str = field(factory=lambda: secrets.token_hex(8))
     _answers: dict[tuple[str, str], dict[str, Any]] = field(factory=dict)
+    _say: Callable[[str], None] | None = None
+    _asking: threading.RLock = field(factory=threading.RLock, repr=False, eq=False)
 
     def family_codes(self) -> dict[str, FamilyCode]:
         """Family codes by id."""
@@ -78,18 +89,23 @@ class Host:
             PluginError: the code fails in any other way.
         """
         codes = self.family_codes()
+        owner = self.record_of(family.code)
         if family.code not in codes:
-            owner = self.record_of(family.code)
             raise unknown(f"code of family {family.name}", family.code, codes, hint=_why_not(owner))
-        cls = resolve(codes[family.code].implementation)
+        whose = f"family code {family.code} of {owner.owner}" if owner else f"family code {family.code}"
         try:
-            code = cls(parameters)
-        except MiError:
+            with shielded():
+                code = resolve(codes[family.code].implementation)(parameters)
+        except MiError as error:
+            if isinstance(error, PluginError):
+                raise PluginError(f"{whose}: {error}") from error
             raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"family code {family.code} failed: {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            raise PluginError(f"{whose} failed: {sentence(error)}") from error
         if not isinstance(code, VariantCode):
-            raise PluginError(f"family code {family.code}: {cls!r} is not a VariantCode")
+            raise PluginError(f"{whose}: its implementation is not a VariantCode")
         return code
 
     def record_of(self, id: str) -> Record | None:
@@ -100,11 +116,37 @@ class Host:
         """Every failure so far, with its plugin."""
         return [(record, failure) for record in self.records for failure in record.failures]
 
+    def announce(self, say: Callable[[str], None]) -> None:
+        """Say every failure so far and every local file that is not run, a line each; then each new failure.
+
+        Args:
+            say: prints a line.
+        """
+        for record in self.records:
+            for line in record.lines():
+                say(line)
+        self._say = say
+
+    def blamed(self, error: BaseException) -> str:
+        """``plugin name (distribution version): what happened``: whose code raised an error; or empty.
+
+        The innermost of the frames that it came through and that lie in a plugin's package or file counts.
+        """
+        for frame in frames(error):
+            package = str(frame.f_globals.get("__name__", "")).split(".")[0]
+            for record in self.records:
+                local = record.kind == "local" and frame.f_code.co_filename == record.value
+                if local or (record.kind == "installed" and record.package == package):
+                    where = place(error, frame.f_code.co_filename)
+                    return f"{record.owner} failed: {sentence(error)} ({where})"
+        return ""
+
     def _offers(self, hook: str, family: Family | None) -> dict[str, Any]:
         key = (hook, family.name if family else "")
-        if key not in self._answers:
-            self._answers[key] = self._ask(hook, family)
-        return self._answers[key]
+        with self._asking:
+            if key not in self._answers:
+                self._answers[key] = self._ask(hook, family)
+            return self._answers[key]
 
     def _ask(self, hook: str, family: Family | None) -> dict[str, Any]:
         """Call one hook plugin by plugin; check, attribute and merge what comes back."""
@@ -116,60 +158,73 @@ class Host:
                 continue
             record.offers.setdefault(hook, [])
             for item in self.guarded(record, hook, partial(_call, manager, hook, arguments)) or ():
-                problem = self.guarded(record, hook, partial(self._problem, item, record, hook, merged))
-                if problem == "":
-                    merged[item.id] = item
-                    record.offer(hook, item.id)
-                elif problem is not None:
-                    self.refuse(record, hook, problem)
+                answer = self.guarded(record, hook, partial(self._checked, item, record, hook, merged))
+                if isinstance(answer, str):
+                    self.refuse(record, hook, answer)
+                elif answer is not None:
+                    id, declaration = answer
+                    merged[id] = declaration
+                    record.offer(hook, id)
         return merged
 
-    def _problem(self, item: Any, record: Record, hook: str, seen: Mapping[str, Any]) -> str:
-        """Why an item of a hook's answer is refused, or an empty string."""
+    def _checked(
+        self, item: Any, record: Record, hook: str, seen: Mapping[str, Any]
+    ) -> tuple[str, Any] | str:
+        """An item of a hook's answer with its id, or why it is refused."""
         kind, expected = _KIND_OF_HOOK[hook]
         if not isinstance(item, expected):
             return f"returned {item!r:.80}, expected {expected.__name__}"
         id: Any = getattr(item, "id")  # noqa: B009 - declared by each of the four classes
         wanted = f"expected '{record.name}.<name>' in lower case, digits and underscores"
-        if not isinstance(id, str) or _ID.fullmatch(id) is None:
+        if type(id) is not str or _ID.fullmatch(id) is None:
             return f"{kind} id is {id!r}, {wanted}"
         if id.split(".")[0] != record.name:
             owner = self.record_of(id)
-            whose = f", which belongs to plugin {owner.name} ({owner.source})" if owner else ""
+            whose = f", which belongs to {owner.owner}" if owner else ""
             return f"{kind} id is {id!r}{whose}; {wanted}"
-        return f"{kind} id {id!r} is declared twice" if id in seen else ""
+        if id in seen:
+            return f"{kind} id {id!r} is declared twice"
+        problem = misfit(item)
+        if problem:
+            return f"{kind} {id}: {problem}"
+        return id, _with_source(item, record.digest)
 
-    def refuse(self, record: Record, hook: str, sentence: str) -> None:
-        """Keep a failure that no exception tells.
+    def refuse(self, record: Record, hook: str, error: BaseException | str) -> None:
+        """Keep a failure, and say it.
 
         Raises:
             PluginError: in strict mode.
         """
+        failure = record.fail(hook, error)
+        if failure is None:
+            return
         if self.strict:
-            raise PluginError(f"plugin {record.name} ({record.source}): {sentence}")
-        record.fail(hook, sentence)
+            raise PluginError(record.line(failure)) from (error if isinstance(error, BaseException) else None)
+        if self._say is not None:
+            self._say(record.line(failure))
 
     def guarded(self, record: Record, hook: str, call: Callable[[], Any]) -> Any:
         """What ``call`` returns, or None and a failure on record.
 
         What a plugin prints goes to standard error: standard output belongs to the command (``--json``).
+
+        Raises:
+            PluginError: in strict mode, from what the plugin raised.
         """
         start, outcome = time.perf_counter(), "failed"
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with shielded():
                 answer = call()
             outcome = f"returned {len(answer)}" if isinstance(answer, list) else "done"
             return answer
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # sys.exit, and whatever else a stranger's code may raise
             outcome = f"raised {type(error).__name__}"
-            if self.strict:
+            if not is_fault(error):
                 raise
-            record.fail(hook, error)
+            self.refuse(record, hook, error)
             return None
         finally:
-            # `_problem` passes here too, for each item: its outcome is no list, and tells nothing.
+            # `_checked` passes here too, for each item: its outcome is no list, and tells nothing.
             if self.trace and outcome != "done":
                 spent = 1000 * (time.perf_counter() - start)
                 print(f"mi: plugin {record.name}: {hook} {outcome} in {spent:.1f} ms", file=sys.stderr)
@@ -179,13 +234,20 @@ def _call(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any]
     """A plugin's answers to one hook as a list, made inside the guard: generators raise late."""
     items: list[Any] = []
     for answer in getattr(manager.hook, hook)(**arguments):
-        if isinstance(answer, (*_DECLARATIONS, str, bytes)):
-            items.append(answer)
-        elif isinstance(answer, Iterable):
-            items.extend(answer)
+        if isinstance(answer, Iterable) and not isinstance(answer, (*_DECLARATIONS, str, bytes)):
+            items.extend(islice(answer, MAX_ITEMS + 1))
         else:
             items.append(answer)
+    if len(items) > MAX_ITEMS:
+        raise PluginError(f"returned more than {MAX_ITEMS:,} items, expected a few")
     return items
+
+
+def _with_source(item: Any, digest: str) -> Any:
+    """An analyzer of a local file with that file's digest, on it and on the quantities that it derives."""
+    if not digest or not isinstance(item, Analyzer | Derived):
+        return item
+    return evolve(item, source=digest, derived=tuple(_with_source(part, digest) for part in item.derived))
 
 
 def _why_not(record: Record | None) -> str:
@@ -193,7 +255,7 @@ def _why_not(record: Record | None) -> str:
     if record is None:
         return ""
     if record.failures:
-        return f"plugin {record.name} failed: {record.failures[0].error}"
+        return f"{record.owner} failed: {record.failures[0].error}"
     if record.status == "loaded":
         return ""
-    return f"plugin {record.name} is {record.status}: {'; '.join(record.warnings) or record.source}."
+    return f"{record.owner} is {record.status}" + "".join(f": {said}" for said in record.warnings[-1:]) + "."

@@ -42,7 +42,7 @@ class LastLoad:
             for key, kept in read_json(last.path)["plugins"].items():
                 last.records[key] = Record.from_json(kept["record"])
                 last.times[key] = float(kept["time"])
-        except (MiError, KeyError, TypeError, ValueError, AttributeError):
+        except (MiError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return cls(last.path)
         return last
 

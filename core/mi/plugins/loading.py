@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pluggy
 
 from mi import hookspecs
 from mi.errors import PluginError, nearest
+from mi.plugins.guard import strays
 from mi.plugins.host import HOOKS, Host
 from mi.plugins.records import Record
 from mi.plugins.survey import Candidate, survey
@@ -31,6 +32,7 @@ def load_host(
     builtin: bool = True,
     installed: bool = True,
     given: Mapping[str, Any] | None = None,
+    trusted: Collection[Path] = (),
 ) -> Host:
     """Load every plugin, each in isolation.
 
@@ -42,21 +44,27 @@ def load_host(
         environ: the environment; the process's own by default.
         builtin, installed: whether the core's own and the installed plugins are loaded.
         given: further plugins by name, as modules or objects that hold hook implementations.
+        trusted: local files that run whatever they hold now.
 
     Raises:
-        PluginError, or what the plugin raised: in strict mode, at the first failure.
+        PluginError: in strict mode, at the first failure, from what the plugin raised; or a given name is
+            one of a plugin that was found.
     """
     environ = os.environ if environ is None else environ
     host = Host(records=[], strict=_on(environ, "MI_STRICT_PLUGINS"), trace=_on(environ, "MI_TRACE_PLUGINS"))
-    candidates = survey(root, environ=environ, builtin=builtin, installed=installed)
-    candidates += [_given(name, plugin) for name, plugin in (given or {}).items()]
+    candidates = survey(root, environ=environ, builtin=builtin, installed=installed, trusted=trusted)
+    for name, plugin in (given or {}).items():
+        taken = [c.record.owner for c in candidates if c.record.name == name and c.record.status == "ready"]
+        if taken:
+            raise PluginError(f"the name {name!r} of a given plugin is taken by {taken[0]}")
+        candidates.append(_given(name, plugin))
     for candidate in candidates:
         record = candidate.record
         host.records.append(record)
         if record.status == "ready":
             _load(host, record, candidate)
         elif record.failures and host.strict:
-            raise PluginError(f"plugin {record.name} ({record.source}): {record.failures[0].error}")
+            raise PluginError(record.line(record.failures[0]))
     return host
 
 
@@ -67,7 +75,7 @@ def _given(name: str, plugin: Any) -> Candidate:
 
 def _load(host: Host, record: Record, candidate: Candidate) -> None:
     """Import a plugin's module and register it in a manager of its own."""
-    before = {name for name in HEAVY if name in sys.modules}
+    before, running = {name for name in HEAVY if name in sys.modules}, set(strays())
     start = time.perf_counter()
     module = host.guarded(record, "import", lambda: [candidate.load()])
     record.milliseconds = round(1000 * (time.perf_counter() - start), 1)
@@ -78,9 +86,13 @@ def _load(host: Host, record: Record, candidate: Candidate) -> None:
     if record.failures:
         record.status = "failed"
         return
-    record.status = "loaded"
-    record.warnings += _advice(record, module[0], [n for n in HEAVY if n in sys.modules and n not in before])
-    host.managers[record.name] = manager
+    heavy = [name for name in HEAVY if name in sys.modules and name not in before]
+    record.warnings += host.guarded(record, "register", partial(_advice, record, module[0], heavy)) or []
+    if set(strays()) - running:
+        record.warnings.append("its import starts a thread; commands end without waiting for it")
+    record.status = "failed" if record.failures else "loaded"
+    if not record.failures:
+        host.managers[record.name] = manager
 
 
 def _register(manager: pluggy.PluginManager, record: Record, module: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import asdict, define, field, fields, frozen
+
+from mi.faults import details, one_line, place, sentence
 
 # ``ready`` is what a survey knows; loading turns it into ``loaded`` or ``failed``.
 STATUSES = ("ready", "loaded", "failed", "disabled", "untrusted")
@@ -67,21 +69,48 @@ class Record:
         """``distribution version``, or the file, for messages."""
         return f"{self.distribution} {self.version}".strip() or self.value
 
-    def fail(self, hook: str, error: BaseException | str) -> None:
-        """Keep a failure, an exception with its traceback; the same one only once."""
+    @property
+    def package(self) -> str:
+        """The top package of an entry point's module."""
+        return self.value.split(":")[0].split(".")[0].strip()
+
+    @property
+    def owner(self) -> str:
+        """``plugin name (distribution version)``, for messages."""
+        return f"plugin {one_line(self.name)} ({one_line(self.source)})"
+
+    def fail(self, hook: str, error: BaseException | str) -> Failure | None:
+        """Keep a failure, an exception with its traceback; the same one only once, and None then.
+
+        The text becomes one line; for a local file's exception the line in that file is added.
+        """
         if isinstance(error, str):
-            failure = Failure(hook=hook, error=error)
+            failure = Failure(hook=hook, error=one_line(error))
         else:
-            details = "".join(traceback.format_exception(error))
-            failure = Failure(hook=hook, error=f"{type(error).__name__}: {error}", details=details)
-        if not any((f.hook, f.error) == (hook, failure.error) for f in self.failures):
-            self.failures.append(failure)
+            said, where = sentence(error), place(error, self.value) if self.kind == "local" else ""
+            failure = Failure(hook=hook, error=f"{said} ({where})" if where else said, details=details(error))
+        if any((f.hook, f.error) == (hook, failure.error) for f in self.failures):
+            return None
+        self.failures.append(failure)
+        return failure
+
+    def line(self, failure: Failure) -> str:
+        """The one loud line of a failure."""
+        more = f"; see `mi plugins {shlex.quote(one_line(self.name))}`"
+        return f"{self.owner} failed in {failure.hook}: {failure.error}{more}"
 
     def offer(self, hook: str, id: str) -> None:
         """Keep the id of something that the plugin returned."""
         ids = self.offers.setdefault(hook, [])
         if id not in ids:
             ids.append(id)
+
+    def lines(self) -> list[str]:
+        """A loud line for each failure, and for a local file that is not run."""
+        said = [self.line(failure) for failure in self.failures]
+        if self.status == "untrusted":
+            said.append(f"local {self.owner}: {one_line(self.warnings[-1])}")
+        return said
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, in the order of the attributes."""

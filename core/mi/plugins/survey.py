@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from importlib.metadata import Distribution, EntryPoint, distributions
+from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from mi import __version__
+from mi.entrypoints import PLUGINS as GROUP
+from mi.entrypoints import Found, find
 from mi.plugins.local import LocalFile, local_files
 from mi.plugins.records import Record
 from mi.plugins.trust import Trust
 from mi.plugins.versions import API_VERSION, check_requires, check_stated
 
-GROUP = "mi.plugins"
 BUILTIN = "core"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -41,6 +42,7 @@ def survey(
     environ: Mapping[str, str] | None = None,
     builtin: bool = True,
     installed: bool = True,
+    trusted: Collection[Path] = (),
 ) -> list[Candidate]:
     """Every plugin in the order in which it is asked: the core's own, then by name.
 
@@ -49,26 +51,46 @@ def survey(
         environ: ``MI_LOAD_PLUGINS`` (names, comma separated; only these), ``MI_DISABLE_PLUGINS`` (all but
             these), ``MI_TRUST=1`` (local files are run without having been trusted).
         builtin, installed: whether the core's own and the installed ones count.
+        trusted: local files that may run whatever they hold now.
     """
     environ = os.environ if environ is None else environ
-    found = [_of_entry(entry, distribution) for entry, distribution in _entries()] if installed else []
-    found += [_of_file(file, Trust.read(environ)) for file in local_files(root)] if root is not None else []
+    found = [_of_entry(one) for one in find(GROUP)] if installed else []
+    files = local_files(root) if root is not None else []
+    trust = Trust.read(environ) if files else None
+    found += [_of_file(file, trust, file.path in trusted) for file in files if trust is not None]
     found.sort(key=lambda candidate: (candidate.record.name, candidate.record.source))
-    by_name: dict[str, list[Record]] = {}
-    for candidate in found:
-        by_name.setdefault(candidate.record.name, []).append(candidate.record)
+    _switch_off(found, environ)
+    _refuse_clashes([c.record for c in found if c.record.status != "disabled"])
+    return ([_builtin()] if builtin else []) + found
+
+
+def _switch_off(found: list[Candidate], environ: Mapping[str, str]) -> None:
     only = _names(environ.get("MI_LOAD_PLUGINS"))
     without = _names(environ.get("MI_DISABLE_PLUGINS")) or set()
-    for name, records in by_name.items():
-        for record in records:
-            if name in without or (only is not None and name not in only):
-                record.status, record.failures, record.warnings = "disabled", [], []
-            elif len(records) > 1:
-                claimants = " and ".join(r.distribution or r.value for r in records)
-                _refuse(record, f"the plugin name {name!r} is claimed by {claimants}; remove one of them")
-            elif name == BUILTIN or _NAME.fullmatch(name) is None:
+    for record in (candidate.record for candidate in found):
+        if record.name in without or (only is not None and record.name not in only):
+            record.status, record.failures, record.warnings = "disabled", [], []
+
+
+def _refuse_clashes(records: list[Record]) -> None:
+    """Refuse a name that several claim, and one that cannot be.
+
+    Of two distributions none is kept: which one would be luck. A local file gives way to a distribution, else
+    a folder from elsewhere could switch off what is installed; it is renamed in a moment.
+    """
+    by_name: dict[str, list[Record]] = {}
+    for record in records:
+        by_name.setdefault(record.name, []).append(record)
+    for name, claims in by_name.items():
+        installed = [record for record in claims if record.kind == "installed"]
+        claimants = " and ".join(record.distribution for record in installed)
+        for record in claims:
+            if name == BUILTIN or _NAME.fullmatch(name) is None:
                 _refuse(record, f"the plugin name {name!r} is reserved or not a lower-case identifier")
-    return ([_builtin()] if builtin else []) + found
+            elif record.kind == "local" and installed:
+                _refuse(record, f"the plugin name {name!r} is claimed by {claimants}; rename the file")
+            elif len(installed) > 1:
+                _refuse(record, f"the plugin name {name!r} is claimed by {claimants}; remove one of them")
 
 
 def _builtin() -> Candidate:
@@ -84,22 +106,17 @@ def _builtin() -> Candidate:
     return Candidate(record, entry.load)
 
 
-def _entries() -> list[tuple[EntryPoint, Distribution]]:
-    """Entry points of installed plugins; one seen twice along sys.path (an editable install) counts once."""
-    found: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
-    for distribution in distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                found.setdefault((entry.name, distribution.name), (entry, distribution))
-    return list(found.values())
-
-
-def _of_entry(entry: EntryPoint, distribution: Distribution) -> Candidate:
-    verdict = check_requires(distribution.requires or ())
+def _of_entry(found: Found) -> Candidate:
+    entry = found.entry
+    if entry is None:
+        record = Record(name=found.distribution, distribution=found.distribution, version=found.version)
+        _refuse(record, found.problem)
+        return Candidate(record, lambda: None)
+    verdict = check_requires(found.requires)
     record = Record(
         name=entry.name,
-        distribution=distribution.name,
-        version=distribution.version,
+        distribution=found.distribution,
+        version=found.version,
         value=entry.value,
         api=verdict.api,
         warnings=list(verdict.warnings),
@@ -109,7 +126,7 @@ def _of_entry(entry: EntryPoint, distribution: Distribution) -> Candidate:
     return Candidate(record, entry.load)
 
 
-def _of_file(file: LocalFile, trust: Trust) -> Candidate:
+def _of_file(file: LocalFile, trust: Trust, trusted: bool) -> Candidate:
     record = Record(name=file.name, kind="local", value=str(file.path), digest=file.digest)
     if file.problem:
         _refuse(record, file.problem)
@@ -118,7 +135,7 @@ def _of_file(file: LocalFile, trust: Trust) -> Candidate:
     record.api, record.warnings = verdict.api, list(verdict.warnings)
     if verdict.refusal:
         _refuse(record, verdict.refusal)
-    elif not trust.holds(file.path, file.digest):
+    elif not trusted and not trust.holds(file.path, file.digest):
         record.status = "untrusted"
         why = "it has changed since it was trusted" if trust.knows(file.path) else "it was never trusted"
         record.warnings.append(

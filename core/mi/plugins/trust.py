@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import define, field
 
-from mi.domain.jsonfile import read_json, write_json
+from mi.domain.jsonfile import read_json, write_atomic, write_json
 from mi.errors import FormatError, MiError, StoreError
 from mi.plugins.local import LocalFile
 from mi.userfolder import config_folder
@@ -38,7 +39,7 @@ class Trust:
         environ = os.environ if environ is None else environ
         path = config_folder(environ) / "trusted.json"
         everything = environ.get("MI_TRUST", "") not in ("", "0")
-        if not path.exists():
+        if not os.path.lexists(path):
             return cls(path, everything=everything)
         try:
             digests = read_json(path).get("files")
@@ -56,22 +57,44 @@ class Trust:
         """Whether some content of this file was trusted."""
         return str(path) in self.digests
 
-    def add(self, files: Iterable[LocalFile]) -> None:
-        """Trust files as they were read, and save.
+    def before(self, path: Path) -> bytes | None:
+        """The content of this file that was trusted; None where none was, or where its copy is gone."""
+        try:
+            content = self._copy(self.digests[str(path)]).read_bytes()
+        except (KeyError, OSError):
+            return None
+        return content if hashlib.sha256(content).hexdigest() == self.digests[str(path)] else None
+
+    def add(self, file: LocalFile) -> None:
+        """Trust a file as it was read, and save, with a copy: what changes later can be shown.
 
         Raises:
             StoreError: what was kept before cannot be read, or nothing can be written there.
         """
-        self.digests |= {str(file.path): file.digest for file in files}
+        self._writable()
+        write_atomic(self._copy(file.digest), file.content)
+        self.digests[str(file.path)] = file.digest
         self._save()
 
-    def remove(self, paths: Iterable[Path]) -> None:
-        """Trust these files no longer, and save."""
-        for path in paths:
-            self.digests.pop(str(path), None)
+    def remove(self, path: Path) -> None:
+        """Trust this file no longer, and save.
+
+        Raises:
+            StoreError: as for :meth:`add`.
+        """
+        self._writable()
+        self.digests.pop(str(path), None)
         self._save()
 
-    def _save(self) -> None:
+    def _copy(self, digest: str) -> Path:
+        return self.path.parent / "trusted" / f"{digest}.py"
+
+    def _writable(self) -> None:
         if self.problem:
             raise StoreError(f"{self.problem}; mend or delete the file")
+
+    def _save(self) -> None:
         write_json(self.path, {"schema": SCHEMA, "files": dict(sorted(self.digests.items()))})
+        wanted = {self._copy(digest) for digest in self.digests.values()}
+        for copy in set(self._copy("x").parent.glob("*.py")) - wanted:
+            copy.unlink(missing_ok=True)
