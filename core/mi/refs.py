@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mi.errors import PluginError
+from mi.faults import is_fault, sentence
 
 Ref = str | Callable[..., Any]
 
@@ -29,8 +30,10 @@ def resolve(ref: Ref) -> Any:
         target: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except Exception as error:  # whatever a plugin's module raises is the plugin's fault
-        raise PluginError(f"cannot load {ref!r}: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # whatever a plugin's module raises is the plugin's fault
+        if not is_fault(error):
+            raise
+        raise PluginError(f"cannot load {ref!r}: {sentence(error)}") from error
     return target
 
 

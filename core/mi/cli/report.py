@@ -192,7 +192,7 @@ def _problems(workspace: Workspace, family: Family, name: str) -> list[str]:
     for i, panel in enumerate(loaded.panels):
         try:
             if panel.visualization not in offered:
-                raise unknown("visualization", panel.visualization, offered)
+                raise workspace.host.unoffered("visualization", panel.visualization, offered)
             declared = offered[panel.visualization]
             check_options(f"visualization {declared.id}", declared.options, panel.options)
         except MiError as error:

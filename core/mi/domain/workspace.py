@@ -221,7 +221,7 @@ class Workspace:
             )
         kinds = self.host.probe_kinds(family)
         if id not in kinds:
-            raise unknown("probe kind", id, kinds)
+            raise self.host.unoffered("probe kind", id, kinds)
         return kinds[id]
 
     def save_probe(self, family: Family, spec: ProbeSpec) -> Path:

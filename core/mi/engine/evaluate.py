@@ -103,8 +103,10 @@ class Moment:
             raise
         except PluginError as error:
             raise self._fault(item, str(error)) from error
-        except (Exception, SystemExit) as error:  # whatever a plugin raises is its fault, and only its own
-            raise self._fault(item, f"raised {type(error).__name__}: {error}") from error
+        except BaseException as error:  # whatever a plugin raises is its fault, and only its own
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise self._fault(item, f"raised {item.said(error)}") from error
         if changed:
             raise self._fault(item, f"changed {', '.join(changed)} in place, which others read too")
         for name, before, value in shared:

@@ -17,7 +17,8 @@ from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.data import Subject
 from mi.engine.graph import close
-from mi.errors import MiError, PlanError, nearest, unknown
+from mi.errors import MiError, PlanError, PluginError, nearest, unknown
+from mi.faults import is_fault, place, sentence
 from mi.refs import resolve
 from mi.store.layout import VariantPaths
 from mi.store.schema import RESERVED, ArraySpec, GroupSpec, coordinates, digest_of
@@ -55,6 +56,12 @@ class Item:
     def weights(self) -> bool:
         """Whether weights are read, by it or by a derived quantity."""
         return self.analyzer.weights or any(d.weights for d in self.analyzer.all_derived())
+
+    def said(self, error: BaseException) -> str:
+        """What its function raised, in one line; for a local plugin with the line in its file."""
+        code = getattr(self.function, "__code__", None)
+        where = place(error, code.co_filename) if self.analyzer.source and code is not None else ""
+        return sentence(error) + (f" ({where})" if where else "")
 
     def own_sites(self) -> list[str]:
         """Keys of the sites that the analyzer itself declared."""
@@ -192,7 +199,7 @@ def set_up(
     broken: dict[str, str] = {}
     for id in wanted:
         if id not in offered:
-            error = unknown(f"analyzer of family {family.name}", id, offered)
+            error = host.unoffered(f"analyzer of family {family.name}", id, offered)
             if asked is not None:
                 raise error
             broken[id] = str(error)
@@ -213,10 +220,20 @@ def set_up(
         probe=probe,
         epochs=epochs,
     )
-    items = {a.id: _item(variant, a, subject, dtype) for a in chain}
+    items: dict[str, Item] = {}
     bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype)
-    for item in items.values():  # every complaint about a declaration comes before any work
-        bench.group(item, epochs)
+    for analyzer in chain:  # every complaint about a declaration comes before any work
+        try:
+            for need in analyzer.artifacts:
+                if need.analyzer in broken:
+                    raise PluginError(f"analyzer {analyzer.id}: skipped, because {need.analyzer} is broken")
+            item = _item(variant, analyzer, subject, dtype)
+            bench.group(item, epochs)
+            items[item.id] = item
+        except PluginError as error:  # its code cannot be had; the others' can
+            if asked is not None:
+                raise
+            broken[analyzer.id] = str(error)
     return bench, skipped, broken
 
 
@@ -284,19 +301,24 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             **_sources(analyzer, derived),
         }
     )
+    plugin = f"{record.name} ({record.source})" if record else analyzer.id.split(".")[0]
+    try:
+        function = resolve(analyzer.function)
+    except PluginError as error:
+        raise PluginError(f"analyzer {analyzer.id} of plugin {plugin}: {error}") from error
     return Item(
         analyzer=analyzer,
         options=options,
-        function=resolve(analyzer.function),
+        function=function,
         sites=sites,
-        plugin=f"{record.name} ({record.source})" if record else analyzer.id.split(".")[0],
+        plugin=plugin,
         identity=identity,
     )
 
 
 def _sources(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
     """Digests of the local files that these were declared in; {} for what packages declare."""
-    sources = sorted({part.source for part in (analyzer, *derived)} - {""})
+    sources = sorted({analyzer.source, *(quantity.source for quantity in derived)} - {""})
     return {"sources": sources} if sources else {}
 
 
@@ -312,10 +334,11 @@ def _own_coordinates(item: Item, subject: Subject) -> Mapping[str, Any]:
         found: Mapping[str, Any] = resolve(item.analyzer.coordinates)(subject, **item.options)
     except MiError:
         raise
-    except Exception as error:
-        raise PlanError(
-            f"analyzer {item.id} of plugin {item.plugin}: its coordinates raised "
-            f"{type(error).__name__}: {error}"
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        raise PluginError(
+            f"analyzer {item.id} of plugin {item.plugin}: its coordinates raised {sentence(error)}"
         ) from error
     return found
 

@@ -156,8 +156,10 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
         result = item.function(data, **item.options)
     except MiError:
         raise
-    except (Exception, SystemExit) as error:
-        raise fault(item, f"raised {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise fault(item, f"raised {item.said(error)}") from error
     return conform(result, item, span.spec, fault)
 
 

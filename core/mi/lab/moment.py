@@ -137,7 +137,7 @@ class Moment:
         family, host = self.variant.family, self.variant.workspace.host
         offered = host.visualizations(family)
         if visualization not in offered:
-            raise unknown("visualization", visualization, offered)
+            raise host.unoffered("visualization", visualization, offered)
         given = {**family.use("visualization", visualization).options, **options}
         check_options(f"visualization {visualization}", offered[visualization].options, given)
         view = View(self, visualization, options)

@@ -20,7 +20,7 @@ from mi.domain.code import FamilyCode, VariantCode
 from mi.domain.family import Family
 from mi.domain.probe import ProbeKind
 from mi.domain.visualization import Visualization
-from mi.errors import MiError, PluginError, unknown
+from mi.errors import MiError, PluginError, UnknownNameError, unknown
 from mi.faults import frames, is_fault, place, sentence
 from mi.plugins.declared import misfit
 from mi.plugins.guard import shielded
@@ -89,9 +89,9 @@ class Host:
             PluginError: the code fails in any other way.
         """
         codes = self.family_codes()
-        owner = self.record_of(family.code)
         if family.code not in codes:
-            raise unknown(f"code of family {family.name}", family.code, codes, hint=_why_not(owner))
+            raise self.unoffered(f"code of family {family.name}", family.code, codes)
+        owner = self.record_of(family.code)
         whose = f"family code {family.code} of {owner.owner}" if owner else f"family code {family.code}"
         try:
             with shielded():
@@ -111,6 +111,10 @@ class Host:
     def record_of(self, id: str) -> Record | None:
         """The record of the plugin that an id belongs to."""
         return next((r for r in self.records if r.name == id.split(".")[0]), None)
+
+    def unoffered(self, kind: str, id: str, offered: Iterable[str]) -> UnknownNameError:
+        """The error for an id that is not offered; says what keeps its plugin from offering it."""
+        return unknown(kind, id, offered, hint=_why_not(self.record_of(id)))
 
     def failures(self) -> list[tuple[Record, Failure]]:
         """Every failure so far, with its plugin."""

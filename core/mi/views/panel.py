@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from mi.domain.report import Panel
 from mi.domain.values import check_options
 from mi.domain.visualization import Visualization
 from mi.errors import MiError, PluginError, unknown
+from mi.faults import details, is_fault, place, sentence
+from mi.plugins import Record
 from mi.refs import resolve
 from mi.views.cache import FRAMES, ByteCache
 from mi.views.context import FigureContext
@@ -22,7 +24,7 @@ from mi.views.frames import FrameSet, make_frames
 from mi.views.palettes import ColorBook
 from mi.views.sources import current_sources, describe, stacked_source
 
-OK, MISSING, ERROR, UNKNOWN = "ok", "missing", "error", "unknown"
+OK, MISSING, ERROR, UNTRUSTED, UNKNOWN = "ok", "missing", "error", "untrusted", "unknown"
 
 
 @define(eq=False)
@@ -35,8 +37,8 @@ class Card:
         title, description: for users.
         width: columns of the 12-column grid.
         plugin: name, distribution and version of the plugin.
-        state: ``ok``, ``missing`` (artifacts), ``error`` (the visualization failed), ``unknown`` (no plugin
-            offers it).
+        state: ``ok``, ``missing`` (artifacts), ``error`` (the visualization or its plugin failed),
+            ``untrusted`` (a local plugin that may not run), ``unknown`` (no plugin offers it).
         sentence: why there is no figure, or what is missing of it; empty when nothing is.
         command: what mends it, for a terminal; may be empty.
         provenance: what the figure was made from.
@@ -93,23 +95,35 @@ class CardMaker:
         try:
             offered = host.visualizations(variant.family)
             if panel.visualization not in offered:
-                card.state = UNKNOWN
-                card.sentence = str(unknown("visualization", panel.visualization, offered))
-                broken = record.failures[0] if record is not None and record.failures else None
-                if broken is not None and record is not None:
-                    card.sentence = f"Plugin {record.name} failed in {broken.hook}: {broken.error}"
-                    card.command = f"mi plugins {record.name}"
-                return card
+                return self._unoffered(card, record, offered)
             visualization = offered[panel.visualization]
             card.title = panel.title or visualization.title
             card.description = visualization.description
             self._draw(card, visualization, panel)
-        except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+        except BaseException as error:  # a plugin's code may raise anything
+            if not is_fault(error):
+                raise
             card.root = card.stack = card.frames = None
             card.spec = {}
-            card.state, card.sentence = ERROR, self._said(error)
+            card.state, card.sentence = ERROR, self._said(error, record)
             if not isinstance(error, MiError):
-                card.details = traceback.format_exc()
+                card.details = details(error)
+        return card
+
+    def _unoffered(self, card: Card, record: Record | None, offered: Iterable[str]) -> Card:
+        """The card of a visualization that no plugin offers, or that its plugin could not offer."""
+        card.state, card.sentence = UNKNOWN, str(unknown("visualization", card.visualization, offered))
+        if record is None:
+            return card
+        if record.failures:
+            broken = record.failures[0]
+            card.state, card.command = ERROR, f"mi plugins {record.name}"
+            card.sentence = self._relative(f"Plugin {record.name} failed in {broken.hook}: {broken.error}")
+        elif record.status == "untrusted":
+            card.state, card.command = UNTRUSTED, f"mi trust {record.name}"
+            card.sentence = self._relative(f"Local plugin {record.name} is {record.warnings[-1]}.")
+        elif record.status == "disabled":
+            card.sentence = f"Plugin {record.name} is disabled."
         return card
 
     def _draw(self, card: Card, visualization: Visualization, panel: Panel) -> None:
@@ -120,9 +134,10 @@ class CardMaker:
         if isinstance(data, MissingArtifacts):
             card.state, card.sentence, card.command = MISSING, data.sentence, data.command
             return
-        key = (visualization.id, data.token, repr(sorted(options.items())))
+        # Each host has frames of its own: a plugin may have been edited and loaded anew under the same id.
+        token = self.source.variant.workspace.host.token
+        key = (token, visualization.id, data.token, repr(sorted(options.items())))
         frames = self.cache.get(key, lambda: make_frames(data, visualization, options))
-        # A plugin may have been reloaded under the same id: the frames are its older self's.
         sources = current_sources(frames, self.epoch, card.id)
         context = FigureContext(
             visualization=visualization,
@@ -154,12 +169,14 @@ class CardMaker:
         said.append(f"{n} checkpoint{'s' if n != 1 else ''}")
         return tuple(said)
 
-    def _said(self, error: BaseException) -> str:
-        """One line for users, without the workspace's absolute path."""
-        text = " ".join(str(error).split())
-        if not isinstance(error, MiError):
-            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        return text.replace(f"{self.source.variant.workspace.root}/", "")[:600]
+    def _said(self, error: BaseException, record: Record | None) -> str:
+        """One line for users, with the line of a local file."""
+        where = place(error, record.value) if record is not None and record.kind == "local" else ""
+        return self._relative(sentence(error) + (f" ({where})" if where else ""))
+
+    def _relative(self, text: str) -> str:
+        """``text`` without the workspace's absolute path, which is nobody's business on a page."""
+        return text.replace(f"{self.source.variant.workspace.root}/", "")
 
 
 def _gaps(missing: tuple[int, ...], total: int) -> str:
