@@ -1,6 +1,6 @@
 """The plugin keeps every rule of the core's kit, on a modulus of 5."""
 
-from mi.testing import FamilyConformance
+from mi.testing import AnalyzerConformance, FamilyConformance, VisualizationConformance
 
 
 class OnFive:
@@ -12,3 +12,11 @@ class OnFive:
 
 class TestFamily(OnFive, FamilyConformance):
     refused = ({"prime": 4}, {"prime": 9}, {"train_fraction": 0.0}, {"train_fraction": 1.0})
+
+
+class TestAnalyzers(OnFive, AnalyzerConformance):
+    pass
+
+
+class TestVisualizations(OnFive, VisualizationConformance):
+    pass

@@ -75,7 +75,7 @@ class AnalyzerConformance(AnalyzerChecks):
     def test_epochs_are_independent(
         self, analyzer: Analyzer, stored: xr.Dataset, specimen: Specimen, analysis: Analysis
     ) -> None:
-        """Checkpoints analyzed one by one, in a scattered order, give the same bytes as all at once."""
+        """Every other checkpoint analyzed first, and the rest later, gives the same bytes as all at once."""
         whole, pieces = (
             _arrays(analysis.reader, analysis.probe, analyzer),
             _arrays(in_pieces(specimen), analysis.probe, analyzer),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,25 +23,30 @@ from mi.views.data import DataSource, MissingArtifacts, ViewData
 from mi.views.page import ReportPage, build_page
 
 NOTHING, GAPS = "nothing-analyzed", "some-analyzed"
-Frames = list[dict[str, Any]]
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class Studio:
     """Draws visualizations of the analyzed tiny variant, and of copies of it that lack artifacts."""
 
     analysis: Analysis
     _pages: dict[str, ReportPage] = field(factory=dict)
+    _values: dict[str, list[dict[str, Value]]] = field(factory=dict)
+
+    @cached_property
+    def source(self) -> DataSource:
+        """The variant's artifacts, opened once."""
+        return DataSource.of(self.analysis.variant, self.analysis.probe)
 
     def options(self, visualization: Visualization, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Every option: the given ones over those of family.json over the defaults."""
         used = self.analysis.variant.family.use("visualization", visualization.id).options
         return check_options(visualization.id, visualization.options, {**used, **(given or {})})
 
-    def report(self, id: str, options: Mapping[str, Any] | None = None) -> Report:
-        """A report with one panel."""
-        panel = Panel(visualization=id, options=dict(options or {}))
-        return Report(name="kit", title="Kit", probe=self.analysis.probe, panels=(panel,))
+    def report(self, *ids: str, options: Mapping[str, Any] | None = None) -> Report:
+        """A report with one panel a visualization."""
+        panels = tuple(Panel(visualization=id, options=dict(options or {})) for id in ids)
+        return Report(name="kit", title="Kit", probe=self.analysis.probe, panels=panels)
 
     def page(self, id: str, options: Mapping[str, Any] | None = None) -> ReportPage:
         """The page of one panel; made once for the same options."""
@@ -53,41 +59,33 @@ class Studio:
         self, id: str, options: Mapping[str, Any] | None = None, variant: Variant | None = None
     ) -> ReportPage:
         """A page of one panel, of this variant or of a copy."""
-        return build_page(variant or self.analysis.variant, self.report(id, options))
+        return build_page(variant or self.analysis.variant, self.report(id, options=options))
 
     def data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
         """What the visualization reads."""
-        return DataSource.of(self.analysis.variant, self.analysis.probe).data(visualization)
-
-    def static(self, visualization: Visualization, options: Mapping[str, Any] | None = None) -> Any:
-        """What ``static`` returns; {} where there is none."""
-        chosen, data = self.options(visualization, options), self.data(visualization)
-        return {} if visualization.static is None else resolve(visualization.static)(data, chosen)
-
-    def frames(self, visualization: Visualization, options: Mapping[str, Any] | None = None) -> Frames:
-        """What ``frame`` returns at every epoch; [] where there is none."""
-        chosen, data = self.options(visualization, options), self.data(visualization)
-        if visualization.frame is None or isinstance(data, MissingArtifacts):
-            return []
-        return [resolve(visualization.frame)(data, int(epoch), dict(chosen)) for epoch in data.epochs]
+        return self.source.data(visualization)
 
     def values(
         self, visualization: Visualization, options: Mapping[str, Any] | None = None
     ) -> list[dict[str, Value]]:
-        """Static fields, then the fields of every frame, checked.
+        """Static fields, then the fields of every frame, as they are declared; made once.
 
         Raises:
             PluginError: they are not what is declared.
+            Exception: whatever the functions raise.
         """
-        fields = visualization.fields
-        fixed = {name: f for name, f in fields.items() if f.static}
-        moving = {name: f for name, f in fields.items() if not f.static}
-        found = []
-        if fixed:
-            found.append(checked(visualization, fixed, self.static(visualization, options), "static"))
-        for epoch, frame in zip(self.analysis.epochs, self.frames(visualization, options), strict=False):
-            found.append(checked(visualization, moving, frame, f"epoch {epoch}"))
-        return found
+        key = f"{visualization.id} {sorted((options or {}).items())!r}"
+        if key not in self._values:
+            data, chosen = self.data(visualization), self.options(visualization, options)
+            assert isinstance(data, ViewData)
+            fixed = {name: f for name, f in visualization.fields.items() if f.static}
+            moving = {name: f for name, f in visualization.fields.items() if not f.static}
+            static, frames = everything(visualization, data, chosen)
+            found = [checked(visualization, fixed, static, "static")] if fixed else []
+            for epoch, frame in zip(data.epochs, frames, strict=False):
+                found.append(checked(visualization, moving, frame, f"epoch {epoch}"))
+            self._values[key] = found
+        return self._values[key]
 
     def without_anything(self) -> Variant:
         """A copy of the variant with checkpoints and nothing else."""
@@ -105,6 +103,15 @@ class Studio:
             variant = copied(self.analysis.variant, folder)
             self.analysis.run(variant, epochs=[self.analysis.epochs[0], self.analysis.epochs[-1]])
         return self.analysis.variant.workspace.variant(f"{self.analysis.variant.family.name}/{GAPS}")
+
+
+def everything(
+    visualization: Visualization, data: ViewData, options: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """What ``static`` and ``frame`` return, the latter at every epoch; {} and [] where there is none."""
+    static = resolve(visualization.static)(data, options) if visualization.static else {}
+    frame = resolve(visualization.frame) if visualization.frame else None
+    return static, [frame(data, int(epoch), options) for epoch in data.epochs] if frame else []
 
 
 def snapshot(data: ViewData) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from bokeh.document import Document
 
 from mi.domain.report import load_report, save_report
 from mi.domain.visualization import Visualization
-from mi.errors import MiError
+from mi.errors import MiError, PluginError
 from mi.export.html import render
 from mi.testing.conformance.analysis import analyzed
-from mi.testing.conformance.drawing import Studio, edited, snapshot, unlike
+from mi.testing.conformance.drawing import Studio, edited, everything, snapshot, unlike
 from mi.testing.conformance.edges import edges
 from mi.testing.conformance.plugin import PluginConformance
 from mi.testing.conformance.spec import Specimen
@@ -22,7 +22,7 @@ from mi.testing.conformance.verdict import attempt, broken, moot, quiet, said, u
 from mi.views.check import same_shape
 from mi.views.data import MissingArtifacts, ViewData
 from mi.views.frames import make_frames
-from mi.views.page import ReportPage
+from mi.views.page import ReportPage, build_page
 from mi.views.panel import MISSING, OK
 
 
@@ -113,13 +113,13 @@ class VisualizationConformance(PluginConformance):
         self, visualization: Visualization, data: ViewData, studio: Studio
     ) -> None:
         """`static` and `frame` return exactly the declared fields, each a value of its declared kind."""
-        who, mend = f"visualization {visualization.id}", "read what the declared artifacts hold"
-        attempt(lambda: studio.static(visualization), f"{who}: static", mend)
-        attempt(lambda: studio.frames(visualization), f"{who}: frame", mend)
         try:
             studio.values(visualization)
-        except MiError as error:
+        except PluginError as error:
             broken(f"{said(error)}; return the fields that are declared, or declare what is returned")
+        except (Exception, SystemExit) as error:
+            broken(f"visualization {visualization.id}: static or frame raises {said(error)}; read what the "
+                   "declared artifacts hold")  # fmt: skip
 
     def test_frames_have_one_shape(
         self, visualization: Visualization, data: ViewData, studio: Studio
@@ -139,15 +139,17 @@ class VisualizationConformance(PluginConformance):
         """Called again, `static` and `frame` return the same, and leave data and options as they were."""
         who = f"visualization {visualization.id}"
         before = snapshot(data)
+        options = studio.options(visualization)
         with quiet("see test_frames_hold_the_declared_fields"):
             studio.values(visualization)
-            first = _everything(studio, visualization, data)
-            again = _everything(studio, visualization, data)
+            first = everything(visualization, data, options)
+            unchanged = options == studio.options(visualization)
+            again = everything(visualization, data, studio.options(visualization))
         if name := edited(data, before):
             broken(f"{who} changes {name} in place; copy before editing")
-        if first.pop("options") != studio.options(visualization) or again.pop("options") is None:
+        if not unchanged:
             broken(f"{who} changes the options that it is given; copy before editing")
-        if unlike(first["static"], again["static"]) or unlike(first["frames"], again["frames"]):
+        if any(map(unlike, first, again)):
             broken(f"{who} gives another frame for the same epoch and options; seed what is drawn, and keep "
                    "nothing between calls")  # fmt: skip
 
@@ -172,21 +174,29 @@ class VisualizationConformance(PluginConformance):
     def test_every_page_has_its_own_figure(
         self, visualization: Visualization, page: ReportPage, studio: Studio
     ) -> None:
-        """Two sessions at once are served, and one exported: no model is shared between their documents."""
+        """Two pages are served at once: no model is shared between their documents."""
         pages = [page, studio.new_page(visualization.id)]
 
-        def serve_and_export() -> None:
+        def serve() -> None:
             documents = [Document(), Document()]
             for one, document in zip(pages, documents, strict=True):
                 for root in one.roots:
                     document.add_root(root)
                 document.to_json()
-            for document in documents:
-                document.clear()
-            render(pages[1])
 
-        who = f"visualization {visualization.id}: serving two pages and exporting one"
-        attempt(serve_and_export, who, "make every model inside `figure`, and keep none between calls")
+        who = f"visualization {visualization.id}: serving two pages at once"
+        attempt(serve, who, "make every model inside `figure`, and keep none between calls")
+
+    def test_all_panels_fit_in_one_file(self, specimen: Specimen, studio: Studio) -> None:
+        """A report of all visualizations that draw is written as one HTML file."""
+        ids = type(self).visualizations or type(self).offered("visualize")
+        drawn = [id for id in ids if studio.page(id).cards[0].state == OK]
+        page = build_page(studio.analysis.variant, studio.report(*drawn))
+        said_here = [card.sentence for card in page.failed]
+        text = attempt(lambda: render(page), "the file of all panels", "make every model inside `figure`")
+        if said_here or not all(card.id in text for card in page.cards):
+            broken(f"plugin {self.plugin}: side by side, a panel fails that draws alone: {said_here[:1]}; "
+                   "share no model between figures")  # fmt: skip
 
     def test_missing_artifacts_are_said(
         self, visualization: Visualization, page: ReportPage, studio: Studio
@@ -212,7 +222,7 @@ class VisualizationConformance(PluginConformance):
         """Every option, at its bounds and choices, passes through a report's file unchanged and draws."""
         for name, value in edges(visualization.options):
             who = f"visualization {visualization.id}: option {name} = {value!r}"
-            saved = load_report(save_report(studio.report(visualization.id, {name: value}), tmp_path))
+            saved = load_report(save_report(studio.report(visualization.id, options={name: value}), tmp_path))
             try:
                 read = studio.options(visualization, saved.panels[0].options)
             except MiError as error:
@@ -237,14 +247,3 @@ class VisualizationConformance(PluginConformance):
             if unlike(usual, now):
                 broken(f"visualization {visualization.id}: cosmetic option {name} = {value!r} changes its "
                        "frames; declare role='parameter', or use it in `figure` alone")  # fmt: skip
-
-
-def _everything(studio: Studio, visualization: Visualization, data: ViewData) -> dict[str, object]:
-    """Static fields and all frames over the same data, and the options as the functions left them."""
-    from mi.refs import resolve
-
-    options = studio.options(visualization)
-    static = resolve(visualization.static)(data, options) if visualization.static else {}
-    frame = resolve(visualization.frame) if visualization.frame else None
-    frames = [frame(data, int(e), options) for e in data.epochs] if frame else []
-    return {"static": static, "frames": frames, "options": options}
