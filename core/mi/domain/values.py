@@ -17,7 +17,13 @@ _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
 def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
-    """``values`` as a tuple: the converter of fields that take any iterable."""
+    """``values`` as a tuple: the converter of fields that take any iterable.
+
+    Raises:
+        ParameterError: a string, whose letters nobody means; a comma is missing.
+    """
+    if isinstance(values, str):
+        raise ParameterError(f"{values!r} is a string, expected a tuple such as ({values!r},)")
     return tuple(values)
 
 

@@ -72,7 +72,8 @@ class Visualization:
         static: ``f(data: ViewData, options: dict) -> {field: value}`` for static fields, or None.
         frame: ``f(data: ViewData, epoch: int, options: dict) -> {field: value}`` for the others, or None.
         figure: ``f(sources: {field: ColumnDataSource}, context: FigureContext, options: dict) ->
-            bokeh model``, called once.
+            bokeh model``, called once; without one each field is drawn as its kind says
+            (:func:`mi.views.default.default_figure`).
         options: name -> :class:`mi.domain.values.Option`.
         x: the meaning of the figure's x axis; ``epoch`` makes a click jump to the nearest checkpoint and
             draws the cursor as a line.
@@ -81,7 +82,7 @@ class Visualization:
     id: str
     title: str
     fields: Mapping[str, Field]
-    figure: Ref
+    figure: Ref | None = None
     description: str = ""
     reads: tuple[str, ...] = field(default=(), converter=as_tuple)
     losses: bool = False

@@ -25,6 +25,7 @@ from mi.views.palettes import ColorBook
 from mi.views.sources import current_sources, describe, stacked_source
 
 OK, MISSING, ERROR, UNTRUSTED, UNKNOWN = "ok", "missing", "error", "untrusted", "unknown"
+DEFAULT_FIGURE = "mi.views.default:default_figure"
 
 
 @define(eq=False)
@@ -149,7 +150,7 @@ class CardMaker:
             colors=self.colors,
             width=panel.width,
         )
-        root = resolve(visualization.figure)(sources, context, options)
+        root = resolve(visualization.figure or DEFAULT_FIGURE)(sources, context, options)
         _check_figure(visualization, root)
         root.name, card.root = card.id, root
         card.stack, card.frames, card.spec = stacked_source(frames, card.id), frames, describe(frames)

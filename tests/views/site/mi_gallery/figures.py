@@ -85,6 +85,18 @@ def groups_figure(sources, context, options):
     return heatmap(sources, context, "groups")
 
 
+def plain_static(data, options):
+    return history_static(data, options) | curves_static(data, options)
+
+
+def plain_frame(data, epoch, options):
+    row = data.at(ID, epoch)["right"].isel(y=0)
+    frame = {"row": {"x": row["x"].values, "right": row.values}}
+    for other in (map_frame, bars_frame, points_frame):
+        frame |= other(data, epoch, options)
+    return frame
+
+
 def raises_frame(data, epoch, options):
     raise ZeroDivisionError("no <b>luck</b> at all")
 

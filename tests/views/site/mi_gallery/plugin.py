@@ -71,6 +71,23 @@ def visualize(family: Family) -> list[Visualization]:
             static=AT + "curves_static",
             figure=AT + "curves_figure",
         ),
+        Visualization(
+            id="gallery.plain",
+            title="Every kind without a figure of its own",
+            reads=READS,
+            losses=True,
+            fields={
+                "history": Field("image", ("x", "epoch"), static=True),
+                "curves": Field("line", ("epoch",), scale="log", static=True),
+                "map": Field("image", ("y", "x")),
+                "row": Field("line", ("x",)),
+                "bars": Field("bars", ("x",), value="height"),
+                "points": Field("points", ("x",)),
+                "note": Field("text"),
+            },
+            static=AT + "plain_static",
+            frame=AT + "plain_frame",
+        ),
         *(
             Visualization(
                 id=f"gallery.{name}",
