@@ -2,94 +2,147 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from mi.cli.common import json_option, print_listing
 
-if TYPE_CHECKING:
-    from mi.plugins import Host, Record
-
-COLUMNS = {
-    "id": "plugin",
-    "state": "state",
-    "distribution": "distribution",
-    "version": "version",
-    "hooks": "hooks",
-    "milliseconds": "import, ms",
-    "problems": "problems",
-}
+Rows = Sequence[Mapping[str, Any]]
 
 
 @click.command()
 @click.argument("name", required=False)
 @json_option
+@click.option(
+    "--hook", metavar="HOOK", help="Only plugins that implement HOOK, with the ids that they offer."
+)
+@click.option("--check", is_flag=True, help="Load each in a process of its own; exit code 2 when one fails.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120,
+    show_default=True,
+    help="With NAME or --check: how long a plugin may take.",
+)
 @click.pass_context
-def plugins(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    """List plugins; with NAME the full record of one, tracebacks included."""
+def plugins(
+    ctx: click.Context, name: str | None, as_json: bool, hook: str | None, check: bool, timeout: float
+) -> None:
+    """List plugins, without loading one: their metadata, and what the last load of each recorded.
+
+    With NAME or --check they are loaded, each in a process of its own: every hook is asked for every family,
+    and every function that they name is imported. NAME shows the full record, tracebacks included.
+    """
+    if hook is not None:
+        _known_hook(hook)
+    root = workspace_folder(ctx.find_root().obj)
+    checking = check or name is not None
+    if checking:
+        rows = check_rows(root, name, timeout)
+    else:
+        from mi.plugins.overview import overview
+
+        rows = overview(root)
+    shown = [row for row in rows if hook is None or hook in row["hooks"]]
+    if as_json:
+        print_listing(shown, {}, True, "")
+    else:
+        from mi.cli.plugin_text import blocks
+
+        for text in blocks(shown, hook=hook, full=name is not None):
+            click.echo(text)
+        if hook is None and not checking:
+            click.echo(_closing(rows))
+    if hook is not None and not checking:
+        _say_what_is_unknown(rows, shown, hook)
+    if checking:
+        _judge(ctx, rows, name, as_json)
+
+
+def check_rows(root: Path | None, name: str | None, timeout: float) -> list[dict[str, Any]]:
+    """Rows of plugins after each was loaded in a child process; the records are kept as those of a load.
+
+    Raises:
+        UnknownNameError: no plugin is called ``name``.
+    """
     from mi.errors import unknown
-    from mi.plugins import load_host
+    from mi.plugins.check import check_plugins
+    from mi.plugins.lastload import LastLoad
+    from mi.plugins.overview import row, with_commands
+    from mi.plugins.survey import survey
 
-    host = load_host()
-    _ask_everything(host, ctx.find_root().obj)
-    records = host.records
-    if name is not None:
-        records = [record for record in records if record.name == name]
-        if not records:
-            raise unknown("plugin", name, [record.name for record in host.records])
-    rows = [_row(record) for record in records]
-    if name is None or as_json:
-        shown = rows if as_json else [{**row, "problems": len(row["failures"]) or None} for row in rows]
-        print_listing(shown, COLUMNS, as_json, "no plugins")
-        if not as_json and any(row["failures"] for row in rows):
-            click.echo("`mi plugins NAME` shows what went wrong")
-        return
-    _print_record(rows[0])
+    records = [candidate.record for candidate in survey(root)]
+    chosen = [record for record in records if name in (None, record.name)]
+    if not chosen:
+        raise unknown("plugin", name or "", [record.name for record in records])
+    results = check_plugins(chosen, root, limit=timeout)
+    last = LastLoad.read()
+    last.remember(one.record for one in results)
+    rows = [row(one.record, last, one.printed) for one in results]
+    return with_commands(rows, strangers=name is None)
 
 
-def _ask_everything(host: Host, workspace: str | None) -> None:
-    """Call every hook, for each family of the workspace where there is one, so that all failures show."""
-    from mi.domain.family import Family
-    from mi.domain.scaffold import shipped_families
-    from mi.domain.workspace import Workspace
+def workspace_folder(named: str | None) -> Path | None:
+    """The workspace's folder; None when there is none, since plugins are there without one.
+
+    Raises:
+        StoreError: one was named, and is none.
+    """
+    from mi.domain.workspace import find_workspace
     from mi.errors import MiError
 
-    shipped_families(host)
     try:
-        families = Workspace.open(workspace, host).families().values()
+        return find_workspace(named)
     except MiError:
-        if workspace is not None:
+        if named is not None:
             raise
-        return  # outside a workspace there is no family to ask for
-    for family in families:
-        if isinstance(family, Family):
-            host.probe_kinds(family), host.analyzers(family), host.visualizations(family)
+        return None
 
 
-def _row(record: Record) -> dict[str, Any]:
-    return {
-        "id": record.name,
-        "name": record.name,
-        "state": record.status,
-        "distribution": record.distribution,
-        "version": record.version,
-        "value": record.value,
-        "hooks": list(record.hooks),
-        "milliseconds": record.milliseconds,
-        "failures": [{"hook": f.hook, "error": f.error, "details": f.details} for f in record.failures],
-        "warnings": list(record.warnings),
-    }
+def _known_hook(hook: str) -> None:
+    from mi.errors import unknown
+    from mi.plugins import HOOKS
+
+    if hook not in HOOKS:
+        raise unknown("hook", hook, HOOKS)
 
 
-def _print_record(row: dict[str, Any]) -> None:
-    for key in ("name", "state", "distribution", "version", "value"):
-        click.echo(f"{key + ':':<14}{row[key]}")
-    click.echo(f"{'hooks:':<14}{', '.join(row['hooks']) or 'none'}")
-    click.echo(f"{'import:':<14}{row['milliseconds']} ms")
-    for warning in row["warnings"]:
-        click.echo(f"warning: {warning}")
-    for failure in row["failures"]:
-        click.echo(f"\nfailed in {failure['hook']}: {failure['error']}")
-        if failure["details"]:
-            click.echo(failure["details"].rstrip())
+def _closing(rows: Rows) -> str:
+    failed = sum(bool(row["failures"]) for row in rows)
+    count = f"{len(rows)} {'plugin' if len(rows) == 1 else 'plugins'}"
+    count += f", {failed} failed" if failed else ""
+    return (
+        f"{count}; none was loaded for this list, and ids are shown without `PLUGIN.`.\n"
+        "`mi plugins NAME` loads one and shows everything."
+    )
+
+
+def _say_what_is_unknown(rows: Rows, shown: Rows, hook: str) -> None:
+    new = [row["name"] for row in rows if row["state"] == "ready" and row["kind"] != "commands"]
+    if new:
+        said = f"not loaded yet, so unknown: {', '.join(new)}; `mi plugins --check` asks them"
+        click.echo(f"mi: {said}", err=True)
+    elif not shown:
+        click.echo(f"mi: no plugin implements {hook}", err=True)
+
+
+def _judge(ctx: click.Context, rows: Rows, name: str | None, as_json: bool) -> None:
+    """The summary sentence, and exit code 2 when something failed."""
+    failed = [row["name"] for row in rows if row["failures"]]
+    if failed:
+        asked = sum(row["state"] == "loaded" or bool(row["failures"]) for row in rows)
+        said = f"plugin {name}" if name is not None else f"{len(failed)} of {asked} plugins"
+        said += " failed" + ("" if name is not None else f": {', '.join(failed)}")
+    else:
+        said = "nothing is wrong with the plugins that were loaded"
+        skipped = [row["name"] for row in rows if row["state"] in ("disabled", "untrusted")]
+        said += f"; not loaded: {', '.join(skipped)}" if skipped else ""
+    if failed:
+        click.echo(f"mi: {said}", err=True)
+        ctx.exit(2)
+    if not as_json:
+        click.echo(said)

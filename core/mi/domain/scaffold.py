@@ -64,6 +64,9 @@ def shipped_families(host: Host) -> dict[str, tuple[str, Traversable]]:
                 if name in found:
                     raise PluginError(f"family {name!r} is shipped by {found[name][0]} too")
                 found[name] = (id, folder)
+                owner = host.record_of(id)
+                if owner is not None:
+                    owner.offer("families", name)
             except (MiError, OSError, ImportError) as error:
                 record = host.record_of(id)
                 if record is not None and not any(str(error) in f.error for f in record.failures):
