@@ -44,7 +44,7 @@ class LossHistory:
     def __init__(self, paths: VariantPaths, metrics: Sequence[str], epochs: int) -> None:
         self.path = paths.losses
         self.values = {name: np.full(epochs + 1, np.nan) for name in metrics}
-        _recover(self.path)
+        recover_losses(self.path)
         self._fits = False
         if self.path.exists():
             self._adopt(_arrays(self.path))
@@ -125,7 +125,7 @@ def _generations(path: Path) -> tuple[Path, Path]:
 
 
 def _replace(path: Path, values: Mapping[str, np.ndarray]) -> None:
-    """A complete new store beside the old one, then two renames, which ``_recover`` can finish."""
+    """A complete new store beside the old one, then two renames, which ``recover_losses`` can finish."""
     following, previous = _generations(path)
     attributes = {"metrics": list(values)}  # their order, which groups do not keep
     group = zarr.create_group(following, zarr_format=3, overwrite=True, attributes=attributes)
@@ -144,7 +144,12 @@ def _replace(path: Path, values: Mapping[str, np.ndarray]) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _recover(path: Path) -> None:
+def losses_leftovers(paths: VariantPaths) -> list[Path]:
+    """What a replacement that a kill cut short left beside the store; :func:`recover_losses` mends it."""
+    return [path for path in _generations(paths.losses) if path.exists()]
+
+
+def recover_losses(path: Path) -> None:
     """Finish or undo a replacement that a kill cut short."""
     following, previous = _generations(path)
     if not path.exists() and previous.exists():

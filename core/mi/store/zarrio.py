@@ -92,6 +92,8 @@ def create_group(path: Path, spec: GroupSpec, epochs: Sequence[int], layout: str
     """
     with store_errors(path, "written"):
         attrs: dict[str, Any] = {**spec.attrs, "identity": spec.identity, "layout": layout}
+        # Said apart from the arrays, so that one that is lost is missed.
+        attrs["arrays"] = {a.name: {"dims": list(a.dims), "dtype": a.dtype} for a in spec.arrays}
         if spec.epochal:
             attrs["coordinates"] = "committed"  # tells xarray that it is no data variable
         group = zarr.create_group(path, zarr_format=3, attributes=attrs)

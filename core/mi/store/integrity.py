@@ -1,0 +1,238 @@
+"""Is what lies in a variant's folder whole? Read-only, and without plugins: from files and records alone.
+
+`mi verify` reads every chunk (``deep``); a quick look (not ``deep``) reads metadata, records and axes, and
+looks whether chunks are there. What a plugin would compute now is no question here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from mi.errors import CheckpointError, MiError
+from mi.store.checkpoints import list_checkpoints, list_states
+from mi.store.layout import VariantPaths
+from mi.store.losses import losses_leftovers
+from mi.store.zarrio import chunk_files, epochs_of, open_arrays
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# `damaged` fails a check; `left` is harmless and takes room; `note` is worth saying.
+DAMAGED, LEFT, NOTE = "damaged", "left", "note"
+
+
+@frozen
+class Finding:
+    """One thing that is not as it ought to be.
+
+    Attributes:
+        state: ``damaged``, ``left`` (what a killed process left behind) or ``note``.
+        where: a file or group, relative to the variant's folder.
+        what: one sentence, without the place.
+        mend: a verb of `mi` that mends it (``analyze``, ``clean``, ``train``); empty where none does.
+    """
+
+    state: str
+    where: str
+    what: str
+    mend: str = ""
+
+
+@define
+class Tally:
+    """What was read.
+
+    Attributes:
+        seen: called with each file read.
+        chunks, bytes, checkpoints: how much.
+    """
+
+    seen: Callable[[Path], None] | None = None
+    chunks: int = 0
+    bytes: int = 0
+    checkpoints: int = 0
+    nonfinite: dict[int, int] = field(factory=dict)  # epoch -> cells of weights that are not finite
+
+    def read(self, file: Path, *, chunk: bool = True) -> None:
+        """Count a file."""
+        self.chunks += chunk
+        self.bytes += file.stat().st_size
+        if self.seen is not None:
+            self.seen(file)
+
+
+def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Finding]:
+    """Checkpoints, training states, losses, the root of artifacts, leftovers; not groups: `groupcheck`.
+
+    Args:
+        paths: the variant's.
+        tally: told what was read.
+        deep: whether every byte is read.
+    """
+    yield from _weights(paths, tally, deep)
+    yield from _losses(paths, tally)
+    yield from _root(paths)
+    for file in leftovers(paths):
+        yield Finding(LEFT, said(paths, file), "left behind by a process that was killed", "clean")
+
+
+def leftovers(paths: VariantPaths) -> list[Path]:
+    """Files and folders that a killed process left behind, sorted: nobody reads them."""
+    found = {paths.staging} if paths.staging.exists() else set()
+    folders = (paths.artifacts, paths.commits, paths.checkpoints, paths.states, paths.losses)
+    for folder in folders:
+        if folder.is_dir():
+            found.update(folder.rglob("*.partial"))
+    if paths.root.is_dir():
+        found.update(paths.root.glob("*.partial"))
+        found.update(paths.root.glob(".*.partial"))
+    return sorted(found | set(losses_leftovers(paths)))
+
+
+def said(paths: VariantPaths, file: Path) -> str:
+    """A path relative to the variant's folder, for messages."""
+    return str(file.relative_to(paths.root)) if file.is_relative_to(paths.root) else str(file)
+
+
+def _weights(paths: VariantPaths, tally: Tally, deep: bool) -> Iterator[Finding]:
+    shapes: dict[Path, tuple[Any, ...]] = {}
+    files = {c.path: c.epoch for c in list_checkpoints(paths)}
+    for file, epoch in files.items():
+        where = said(paths, file)
+        try:
+            shapes[file], bad = _tensors(file, deep)
+        except CheckpointError as error:
+            yield Finding(DAMAGED, where, str(error).removeprefix(f"{file}: "), "train")
+            continue
+        tally.read(file, chunk=False)
+        tally.checkpoints += 1
+        if bad:
+            tally.nonfinite[epoch] = bad
+            yield Finding(NOTE, where, f"{bad:,} of its weights are NaN or infinite")
+    usual = Counter(shapes.values()).most_common(1)
+    for file, found in shapes.items():
+        if found != usual[0][0]:
+            yield Finding(DAMAGED, said(paths, file), _differs(found, usual[0][0]), "train")
+    for file in list_states(paths).values():
+        try:
+            _tensors(file, deep)
+        except CheckpointError as error:
+            yield Finding(DAMAGED, said(paths, file), str(error).removeprefix(f"{file}: "), "train")
+
+
+def _tensors(file: Path, deep: bool) -> tuple[tuple[Any, ...], int]:
+    """Names, shapes and dtypes of a safetensors file, sorted; and how many cells are not finite (``deep``).
+
+    Raises:
+        CheckpointError: the file is missing, truncated or no safetensors file.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    found, bad = [], 0
+    try:
+        with safe_open(file, framework="pt") as held:
+            for name in sorted(held.keys()):
+                view = held.get_slice(name)
+                found.append((name, tuple(view.get_shape()), view.get_dtype()))
+                if deep:
+                    tensor = held.get_tensor(name)
+                    if tensor.is_floating_point():
+                        bad += int((~torch.isfinite(tensor)).sum())
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: damaged or no safetensors file ({error})") from None
+    return tuple(found), bad
+
+
+def _differs(found: tuple[Any, ...], usual: tuple[Any, ...]) -> str:
+    name = min(set(found) ^ set(usual))[0]
+    here, there = ({one[0]: one[1:] for one in side}.get(name) for side in (found, usual))
+    if here is None or there is None:
+        return f"{'lacks' if here is None else 'holds'} the tensor {name!r}, unlike the other checkpoints"
+    return (
+        f"tensor {name!r} is {here[1]} {tuple(here[0])}, expected {there[1]} {tuple(there[0])} "
+        "as in the other checkpoints"
+    )
+
+
+def _losses(paths: VariantPaths, tally: Tally) -> Iterator[Finding]:
+    if not paths.losses.exists():
+        return
+    where = said(paths, paths.losses)
+    try:
+        arrays = open_arrays(paths.losses)
+        length = len(epochs_of(paths.losses, arrays)) if "epoch" in arrays else None
+    except MiError as error:
+        yield Finding(DAMAGED, where, _without(error, paths), "train")
+        return
+    if length is None:
+        yield Finding(DAMAGED, where, "has no axis 'epoch'", "train")
+    for name, array in sorted(arrays.items()):
+        place = paths.losses / name
+        if array.shape != (length,) and length is not None:
+            what = f"has shape {array.shape}, expected ({length},) as its axis 'epoch'"
+            yield Finding(DAMAGED, said(paths, place), what, "train")
+        for file in chunk_files(place, array, 0, max(*array.shape[:1], 1)):
+            if not file.exists():
+                yield Finding(DAMAGED, said(paths, file), "missing chunk", "train")
+        values, problem = values_of(place, array)
+        if values is None:
+            yield Finding(DAMAGED, said(paths, place), problem, "train")
+            continue
+        for file in place.glob("c/*"):
+            tally.read(file)
+
+
+def _root(paths: VariantPaths) -> Iterator[Finding]:
+    """The consolidated metadata, which plain xarray reads, says of each node what the node itself says."""
+    root = paths.artifacts
+    if not root.exists():
+        return
+    where = said(paths, root / "zarr.json")
+    try:
+        told = json.loads((root / "zarr.json").read_bytes()).get("consolidated_metadata")
+    except (OSError, ValueError, AttributeError) as error:
+        yield Finding(DAMAGED, where, f"cannot be read ({error})", "clean")
+        return
+    if told is None:
+        yield Finding(LEFT, where, "has no consolidated metadata, so plain xarray warns", "clean")
+        return
+    nodes = {str(f.parent.relative_to(root)) for f in root.glob("*/**/zarr.json")}
+    wrong = sorted(nodes ^ set(told["metadata"]))
+    for node in sorted(nodes & set(told["metadata"])):
+        try:
+            own, consolidated = json.loads((root / node / "zarr.json").read_bytes()), told["metadata"][node]
+            if _bare(own) != _bare(consolidated):
+                wrong.append(node)
+        except (OSError, ValueError):  # the group's own check says it
+            continue
+    if wrong:
+        what = f"its consolidated metadata is not that of {wrong[0]}, so plain xarray reads it wrongly"
+        yield Finding(DAMAGED, where, what, "clean")
+
+
+def _bare(node: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of a node without what it says of its children."""
+    return {key: value for key, value in node.items() if key != "consolidated_metadata"}
+
+
+def values_of(place: Path, array: Any, block: tuple[int, ...] | None = None) -> tuple[np.ndarray | None, str]:
+    """A chunk of an array, or all of it; or None and what is wrong with the bytes."""
+    import numpy as np
+
+    try:
+        return np.asarray(array[...] if block is None else array.get_block_selection(block)), ""
+    except Exception as error:  # codecs raise RuntimeError, ValueError, KeyError, … on damaged bytes
+        return None, f"cannot be read ({type(error).__name__}: {error})"
+
+
+def _without(error: MiError, paths: VariantPaths) -> str:
+    """An error's sentence without the place, which is said beside it."""
+    text = str(error)
+    return text.partition(": ")[2] if text.startswith(str(paths.root)) else text
