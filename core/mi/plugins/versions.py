@@ -6,16 +6,20 @@ plugin states ``mi-core>=0.1,<1``: the version that it was written for, and the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from attrs import field, frozen
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mi import __version__
 
 CORE = "mi-core"
+_OURS = re.compile(r"mi[-_.]core(?![\w.-])", re.IGNORECASE)
 API_VERSION = ".".join(__version__.split(".")[:2])
 
 
@@ -39,47 +43,82 @@ def bounded_requirement(version: str = API_VERSION) -> str:
     return f"{CORE}>={version},<{Version(version).major + 1}"
 
 
-def check_requires(requires: Iterable[str]) -> Verdict:
-    """Judge a distribution by its requirements (``Requires-Dist`` of its metadata)."""
-    specifiers = []
+def check_requires(requires: Iterable[str], ours: str = __version__) -> Verdict:
+    """Judge a distribution by its requirements (``Requires-Dist`` of its metadata).
+
+    Args:
+        requires: all of them; what cannot be read, or is for another platform, does not count.
+        ours: the version of ``mi-core``. A pre-release counts as the release that it leads to.
+    """
+    specifiers, expected = [], f"expected {bounded_requirement(_api(ours))!r}"
     for text in requires:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
+            if _OURS.match(text):
+                return Verdict(text, warnings=[f"its requirement {text!r} cannot be read; {expected}"])
             continue
-        if requirement.name.replace("_", "-").lower() != CORE:
-            continue
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if canonicalize_name(requirement.name) == CORE and _applies(requirement):
             specifiers.append(requirement.specifier)
     if not specifiers:
-        return Verdict(warnings=[f"it states no requirement on {CORE}; expected {bounded_requirement()!r}"])
-    return _judge(SpecifierSet(",".join(filter(None, map(str, specifiers)))))
+        return Verdict(warnings=[f"it states no requirement on {CORE}; {expected}"])
+    return _judge(SpecifierSet(",".join(filter(None, map(str, specifiers)))), ours)
 
 
-def check_stated(stated: str | None) -> Verdict:
-    """Judge a local file by its ``MI_API``: the version that it was written for."""
+def _applies(requirement: Requirement) -> bool:
+    """Whether a requirement counts here: one of an extra never does, one that cannot be judged does."""
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return True
+
+
+def check_stated(stated: str | None, ours: str = __version__) -> Verdict:
+    """Judge a local file by its ``MI_API``: the version that it was written for.
+
+    Args:
+        stated: the text.
+        ours: as for :func:`check_requires`.
+    """
     if stated is None:
-        return Verdict(warnings=[f'it states no version; expected a line MI_API = "{API_VERSION}"'])
+        return Verdict(warnings=[f'it states no version; expected a line MI_API = "{_api(ours)}"'])
     try:
         version = Version(stated)
     except InvalidVersion:
-        return Verdict(stated, refusal=f"MI_API is {stated!r}, expected a version such as {API_VERSION!r}")
-    verdict = _judge(SpecifierSet(bounded_requirement(str(version)).removeprefix(CORE)))
+        return Verdict(stated, refusal=f"MI_API is {stated!r}, expected a version such as {_api(ours)!r}")
+    verdict = _judge(SpecifierSet(bounded_requirement(version.base_version).removeprefix(CORE)), ours)
     return Verdict(stated, verdict.refusal, verdict.warnings)
 
 
-def _judge(specifiers: SpecifierSet) -> Verdict:
-    text, ours = ",".join(sorted(map(str, specifiers), reverse=True)), Version(__version__)
+def _judge(specifiers: SpecifierSet, core: str) -> Verdict:
+    text, ours = ",".join(sorted(map(str, specifiers), reverse=True)), Version(Version(core).base_version)
     if specifiers.contains(ours, prereleases=True):
         bounded = any(s.operator in ("<", "<=", "~=", "==", "===") for s in specifiers)
-        advice = f"its requirement {CORE}{text} has no upper bound; expected {bounded_requirement()!r}"
+        advice = (
+            f"its requirement {CORE}{text} has no upper bound; expected {bounded_requirement(_api(core))!r}"
+        )
         return Verdict(text, warnings=[] if bounded else [advice])
-    needs = f"it needs {CORE}{text}, this is {__version__}"
+    needs = f"it needs {CORE}{text}, this is {core}"
     written_for = _written_for(specifiers)
-    if written_for is not None and written_for.major == ours.major and written_for > ours:
+    if (
+        written_for is not None
+        and written_for.major == ours.major
+        and not _older(written_for, ours, specifiers)
+    ):
         newer = f"{needs}: written for a newer version, it may use what is not here yet"
         return Verdict(text, warnings=[newer])
     return Verdict(text, refusal=needs)
+
+
+def _older(written_for: Version, ours: Version, specifiers: SpecifierSet) -> bool:
+    """Whether it was written for an older core, or for ours: then only a ``>`` asks for a newer one."""
+    if written_for != ours:
+        return written_for < ours
+    return not any(s.operator == ">" and _version(s) == ours for s in specifiers)
+
+
+def _api(core: str) -> str:
+    return ".".join(Version(core).base_version.split(".")[:2])
 
 
 def _written_for(specifiers: SpecifierSet) -> Version | None:
