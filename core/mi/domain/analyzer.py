@@ -59,6 +59,8 @@ class Output:
         units: physical or mathematical unit (``nats``, ``1``); empty when there is none.
         description: one line for users.
         fill: what stands for "missing"; NaN for floats, a sentinel that must be given for integers.
+        gaps: whether NaN is an ordinary value that says that there is nothing to measure (the frequency of a
+            dead neuron). Without it, NaN is flagged wherever the artifact shows, as an infinity always is.
     """
 
     dims: tuple[str, ...] = field(converter=as_tuple)
@@ -66,6 +68,7 @@ class Output:
     units: str = ""
     description: str = ""
     fill: float | int | None = None
+    gaps: bool = False
 
     @property
     def fill_value(self) -> float | int:

@@ -89,7 +89,15 @@ class Bench:
     @property
     def provenance(self) -> dict[str, Any]:
         """With what results are made: recorded, never hashed, since it ought not to matter."""
-        return {"versions": dict(_versions()), "device": self.device, "dtype": self.dtype}
+        import torch
+
+        threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
+        return {
+            "versions": dict(_versions()),
+            "device": self.device,
+            "dtype": self.dtype,
+            "threads": threads,
+        }
 
     def group(self, item: Item, epochs: tuple[int, ...] | None = None) -> GroupSpec:
         """What the analyzer's group looks like in the store.
@@ -121,6 +129,7 @@ class Bench:
                 dtype=output.dtype,
                 fill=output.fill_value,
                 attrs={k: v for k in ("units", "description") if (v := getattr(output, k))},
+                gaps=output.gaps,
             )
             for name, output in item.analyzer.outputs.items()
         )
@@ -291,7 +300,8 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
             "options": options,
             "outputs": {
-                n: [list(o.dims), o.dtype, repr(o.fill_value), o.units] for n, o in analyzer.outputs.items()
+                n: [list(o.dims), o.dtype, repr(o.fill_value), o.units, *(["gaps"] if o.gaps else [])]
+                for n, o in analyzer.outputs.items()
             },
             "sites": sorted(site.key for site in sites),
             "derived": sorted([d.id, d.version] for d in derived),

@@ -54,6 +54,14 @@ class ArtifactReader:
         """
         return Commits.of(self.paths, probe, analyzer).whole()
 
+    def nonfinite(self, probe: str, analyzer: str) -> dict[int | None, dict[str, int]]:
+        """Epoch -> output -> cells that are not finite, where any is; None for what has no axis of epochs.
+
+        Raises:
+            StoreError: a commit record is damaged.
+        """
+        return Commits.of(self.paths, probe, analyzer).nonfinite()
+
     def token(self, probe: str, analyzer: str) -> str:
         """Changes whenever the committed content changes: the key of a cache.
 

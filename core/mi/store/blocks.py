@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mi.store.commits import Commits
+from mi.store.finite import Counts, count
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
 from mi.store.schema import BLOCK, GroupSpec
@@ -50,6 +51,7 @@ class GroupWriter:
         self.dirty: set[tuple[str, int]] = set()
         self.pending: list[int] = []  # epochs put and not yet committed
         self.written: list[int] = []  # epochs committed
+        self.nonfinite: dict[int, Counts] = {}  # epoch -> cells that are not finite, of pending epochs
 
     def put(self, epoch: int, values: Mapping[str, np.ndarray]) -> None:
         """Take one epoch's results; a chunk that this completes is written at once.
@@ -73,6 +75,8 @@ class GroupWriter:
                 del self.buffers[key]
         self.done.add(at)
         self.pending.append(epoch)
+        if bad := count(self.spec.arrays, values):
+            self.nonfinite[epoch] = bad
 
     def flush(self) -> None:
         """Write what is held, flush it to the disk, commit it.
@@ -95,9 +99,11 @@ class GroupWriter:
                     for file in chunk_files(self.path / array.name, self.arrays[array.name], one, one + 1)
                 }
             )
-        self.commits.add(self.block, {e: self.fingerprints[e] for e in self.pending}, self.provenance)
+        fingerprints = {e: self.fingerprints[e] for e in self.pending}
+        self.commits.add(self.block, fingerprints, self.provenance, self.nonfinite)
         self.written += self.pending
         self.pending.clear()
+        self.nonfinite = {}
         with store_errors(self.path / "committed", "written"):
             flags = self.arrays["committed"]
             length = flags.chunks[0]

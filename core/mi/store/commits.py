@@ -2,7 +2,9 @@
 
 ``commits/<probe>/<analyzer>/<block>.json`` maps epochs (by value, so that a rewritten group keeps them valid)
 to fingerprints. A record is written after the arrays, flushed to the disk and renamed into place; readers
-trust records alone. Artifacts without an epoch axis have one record, ``whole.json``.
+trust records alone. Artifacts without an epoch axis have one record, ``whole.json``. Beside the fingerprints
+stand the epochs with cells that are not finite (``nonfinite``: epoch -> output -> cells), and with what the
+results were made; what is not the same for all of a record's epochs is null there.
 """
 
 from __future__ import annotations
@@ -62,15 +64,59 @@ class Commits:
             raise _damaged(path, "no fingerprint")
         return fingerprint
 
-    def add(self, block: int, fingerprints: Mapping[int, str], provenance: Mapping[str, Any]) -> None:
+    def nonfinite(self) -> dict[int | None, dict[str, int]]:
+        """Epoch (None for what has no axis of epochs) -> output -> cells that are not finite, where any is.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        found: dict[int | None, dict[str, int]] = {}
+        for path in self.files():
+            bad = _nonfinite(path, _load(path))
+            if path.name != "whole.json":
+                found.update(bad)
+            elif bad:
+                found[None] = bad
+        return found
+
+    def provenance(self) -> list[tuple[set[int | None], dict[str, Any]]]:
+        """With what results were made, record by record: its epochs (None: no axis), and versions and device.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        found: list[tuple[set[int | None], dict[str, Any]]] = []
+        for path in self.files():
+            data = _load(path)
+            epochs: set[int | None] = {None} if path.name == "whole.json" else set(_epochs(path, data))
+            found.append((epochs, _provenance(data)))
+        return found
+
+    def add(
+        self,
+        block: int,
+        fingerprints: Mapping[int, str],
+        provenance: Mapping[str, Any],
+        nonfinite: Mapping[int, Mapping[str, int]] | None = None,
+    ) -> None:
         """Commit epochs of one block, beside those that its record holds already."""
         path = self.folder / f"{block:04d}.json"
-        before = _epochs(path, _load(path)) if path.exists() else {}
-        self._write(path, before | dict(fingerprints), provenance)
+        bad = dict(nonfinite or {})
+        if path.exists():
+            data = _load(path)
+            before = {e: f for e, f in _epochs(path, data).items() if e not in fingerprints}
+            if before:
+                provenance = _agreed(_provenance(data), provenance)
+            bad |= {e: cells for e, cells in _nonfinite(path, data).items() if e in before}
+            fingerprints = before | dict(fingerprints)
+        self._write(path, fingerprints, provenance, bad)
 
-    def add_whole(self, fingerprint: str, provenance: Mapping[str, Any]) -> None:
+    def add_whole(
+        self, fingerprint: str, provenance: Mapping[str, Any], nonfinite: Mapping[str, int] | None = None
+    ) -> None:
         """Commit artifacts without an epoch axis."""
-        write_json(self.folder / "whole.json", {"schema": SCHEMA, "fingerprint": fingerprint, **provenance})
+        data: dict[str, Any] = {"schema": SCHEMA, "fingerprint": fingerprint, **provenance}
+        write_json(self.folder / "whole.json", data | ({"nonfinite": dict(nonfinite)} if nonfinite else {}))
 
     def retract(self, epochs: Collection[int]) -> None:
         """Take epochs out of every record: they become invisible before their arrays are touched."""
@@ -84,13 +130,18 @@ class Commits:
             if not left:
                 path.unlink(missing_ok=True)
             elif len(left) < len(held):
-                self._write(path, left, _provenance(data))
+                bad = {e: cells for e, cells in _nonfinite(path, data).items() if e in left}
+                self._write(path, left, _provenance(data), bad)
 
     def merge(self) -> None:
         """Fold all blocks' records into the first: fewer files, the same meaning at every instant."""
         files = [path for path in self.files() if path.name != "whole.json"]
         if len(files) > 1:
-            self._write(files[0], self.read(), _provenance(_load(files[-1])))
+            made, *others = (_provenance(_load(path)) for path in files)
+            for other in others:
+                made = _agreed(made, other)
+            bad = {e: cells for e, cells in self.nonfinite().items() if e is not None}
+            self._write(files[0], self.read(), made, bad)
             for path in files[1:]:
                 path.unlink(missing_ok=True)
 
@@ -110,9 +161,17 @@ class Commits:
             out.append((path.name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
         return tuple(out)
 
-    def _write(self, path: Path, epochs: Mapping[int, str], provenance: Mapping[str, Any]) -> None:
-        held = {str(e): epochs[e] for e in sorted(epochs)}
-        write_json(path, {"schema": SCHEMA, "epochs": held, **provenance})
+    def _write(
+        self,
+        path: Path,
+        epochs: Mapping[int, str],
+        provenance: Mapping[str, Any],
+        nonfinite: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        data: dict[str, Any] = {"schema": SCHEMA, "epochs": {str(e): epochs[e] for e in sorted(epochs)}}
+        if nonfinite:
+            data["nonfinite"] = {str(e): dict(nonfinite[e]) for e in sorted(nonfinite)}
+        write_json(path, data | dict(provenance))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -139,8 +198,26 @@ def _epochs(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
         raise _damaged(path, "epochs is not a mapping of epochs to fingerprints") from None
 
 
+def _nonfinite(path: Path, data: Mapping[str, Any]) -> dict[Any, Any]:
+    """Epoch -> output -> cells; of ``whole.json`` output -> cells."""
+    bad = data.get("nonfinite", {})
+    try:
+        return dict(bad) if path.name == "whole.json" else {int(e): cells for e, cells in bad.items()}
+    except (AttributeError, ValueError):
+        raise _damaged(path, "nonfinite is not a mapping of epochs to counts") from None
+
+
 def _provenance(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in data.items() if k not in ("schema", "epochs")}
+    return {k: v for k, v in data.items() if k not in ("schema", "epochs", "fingerprint", "nonfinite")}
+
+
+def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same in both; null where they differ."""
+    out: dict[str, Any] = {}
+    for key in dict.fromkeys([*one, *other]):
+        a, b = one.get(key), other.get(key)
+        out[key] = _agreed(a, b) if isinstance(a, dict) and isinstance(b, dict) else a if a == b else None
+    return out
 
 
 def _damaged(path: Path, why: str) -> StoreError:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mi.errors import StoreError
 from mi.store.commits import Commits
+from mi.store.finite import count
 from mi.store.layout import VariantPaths
 from mi.store.schema import BLOCK, BLOCKS, WHOLE, GroupSpec
 from mi.store.switch import recover, staged, switch
@@ -184,7 +185,7 @@ def write_whole(
         fsync_files(p for p in new.rglob("*") if p.is_file())
     commits.drop()
     _put(paths, spec, new)
-    commits.add_whole(fingerprint, provenance)
+    commits.add_whole(fingerprint, provenance, count(spec.arrays, values))
     consolidate(paths.artifacts)
 
 

@@ -34,6 +34,7 @@ class ArraySpec:
         dtype: numpy name.
         fill: what stands for "missing".
         attrs: units, description.
+        gaps: whether NaN is an ordinary value of it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ArraySpec:
     dtype: str
     fill: Any
     attrs: Mapping[str, Any] = field(factory=dict)
+    gaps: bool = False
 
 
 @frozen(eq=False)
