@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packages.distributions import ROOT
+from packages.distributions import ROOT, build
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -113,6 +114,25 @@ def test_requirements_are_bounded_and_only_what_is_imported(all_of_them: Path) -
         assert core.contains(API_VERSION)
         assert not core.contains(f"{Version(API_VERSION).major + 1}.0")
         assert needed == {name: stated[name] for part in parts for name in expected[part]}
+
+
+def test_a_few_subsets_pass_their_own_tests(tmp_path: Path) -> None:
+    """Between them each part stands without the others; test_stranger tests the whole, as a wheel."""
+    site = tmp_path / "site"
+    few = {"one": ("visualization",), "two": ("probe", "analyzer"), "three": ("family", "visualization")}
+    for name, parts in few.items():
+        build(create_plugin(name, parts, tmp_path / name), tmp_path / "dist", "--wheel")
+    for wheel in (tmp_path / "dist").iterdir():
+        shutil.unpack_archive(wheel, site, "zip")  # installed, without touching this environment
+    # All in one process, which imports torch once; by the rules that each of them states.
+    configured = ("-c", tmp_path / "one" / "pyproject.toml", "--rootdir", tmp_path, "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *configured, *(tmp_path / name / "tests" for name in few)],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(r"\d+ passed in .*", done.stdout.splitlines()[-1]), done.stdout
 
 
 def test_the_command_says_what_it_made_and_what_comes_next(

@@ -1,0 +1,117 @@
+"""`mi plugin new` in a stranger's hands: docs/plugins/start.md, command by command, down to Chromium."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from attrs import frozen
+from filelock import FileLock
+from packages.clean_venv import CleanVenv, make_once, pip
+from packages.distributions import ROOT, Distribution, build
+from packages.stranger import Shell, commands
+
+from mi.store.artifacts import ArtifactReader
+from mi.store.layout import VariantPaths
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PAGE = ROOT / "docs" / "plugins" / "start.md"
+NAME, FAMILY, VARIANT = "rank_watch", "rank_watch_larger", "n12_seed0"
+START, USE = 0, 1  # the page's blocks of commands
+INSTALL = ["pip", "install", "--editable", ".", "--group", "dev"]
+# What the panel of shares holds now.
+SHARES = """() => {
+  for (const root of Bokeh.documents[0].roots())
+    for (const model of root.references())
+      if (model.name === "panel-2/share") return [...model.get_column("y")];
+}"""
+
+
+@frozen
+class Made:
+    """A plugin that a stranger has made, and installed as a wheel beside ours.
+
+    Attributes:
+        folder: the package.
+        venv: where it is installed, with pytest.
+    """
+
+    folder: Path
+    venv: CleanVenv
+
+
+@pytest.fixture(scope="session")
+def made(shared: Path, clean: CleanVenv, distributions: list[Distribution]) -> Made:
+    """The page's first command, run in the clean environment; its wheel in another one with pytest."""
+    new, folder = commands(PAGE)[START][0], shared / f"mi-{NAME.replace('_', '-')}"
+    with FileLock(shared / "stranger.lock"):
+        if not folder.exists():
+            Shell(clean, shared).run(new)
+            build(folder, shared / "stranger-dist", "--sdist", "--wheel")
+    (wheel,) = (shared / "stranger-dist").glob("*.whl")
+    ours = [d.wheel for d in distributions if d.name == "mi-core"]
+    return Made(folder, make_once(shared / "stranger", [*ours, wheel], ["pytest"]))
+
+
+def test_it_installs_beside_the_core_alone_with_all_that_it_declares(made: Made) -> None:
+    pip(made.venv, "check")
+    rows = {row["id"]: row for row in json.loads(made.venv.mi("plugins", "--json", cwd=made.venv.home))}
+    assert rows.keys() == {"core", NAME}
+    assert rows[NAME]["distribution"] == "mi-rank-watch"
+    assert not made.folder.is_relative_to(ROOT)
+
+
+def test_its_own_tests_pass(made: Made) -> None:
+    new, cd, install, test = commands(PAGE)[START]
+    assert (new[:3], cd, install) == (["mi", "plugin", "new"], ["cd", made.folder.name], INSTALL)
+    # Installed as a wheel, which takes no network; so the tests of the source run against what was shipped.
+    said = Shell(made.venv, made.folder).run([*test, "-p", "no:cacheprovider"])
+    passed = said.strip().splitlines()[-1]
+    assert "passed" in passed
+    assert "skipped" not in passed, said
+
+
+def test_the_readme_says_what_the_page_says(made: Made) -> None:
+    page, readme = commands(PAGE), commands(made.folder / "README.md")
+    assert page[USE] in readme
+    assert INSTALL in readme[0]
+
+
+@pytest.mark.browser
+def test_from_nothing_to_its_panels_in_chromium(made: Made, page: Page, tmp_path: Path) -> None:
+    shell = Shell(made.venv, tmp_path)
+    *before, serve = commands(PAGE)[USE]
+    said = [shell.run(command) for command in before]
+    assert "17 forward passes" in said[-1]
+    listed = shell.run(["mi", "plugins", NAME])
+    assert "mi-rank-watch" in listed
+    shown = ArtifactReader(VariantPaths(shell.cwd / "results" / FAMILY / VARIANT)).dataset(
+        "full", f"{NAME}.dimension"
+    )
+    assert 1 <= float(shown["dimension"].min()) <= float(shown["dimension"].max()) <= 32
+    with shell.serve(serve) as url:
+        page.goto(f"{url}/report?family={FAMILY}&variant={VARIANT}")
+        page.wait_for_function("window.__mi?.ready", timeout=60_000)
+        assert page.locator("figure.card.ok h2").all_inner_texts() == [
+            "Loss and accuracy",
+            "Effective dimension",
+            "Shares of the variance",
+        ]
+        expect(page, shown, 400)
+        page.keyboard.press("Home")
+        expect(page, shown, 0)
+        page.keyboard.press("ArrowRight")
+        expect(page, shown, 10)
+        page.goto("about:blank")  # before the server leaves
+
+
+def expect(page: Page, stored: Any, epoch: int) -> None:
+    """The bars are the stored shares of this epoch."""
+    page.wait_for_function(f"__mi.drawn === {epoch}", timeout=10_000)
+    bars = np.array(page.evaluate(SHARES))
+    np.testing.assert_allclose(bars, stored["share"].sel(epoch=epoch).values, rtol=1e-6)
