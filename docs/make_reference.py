@@ -51,6 +51,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "The arguments of an analyzer's function, of a visualization's `static`, `frame` and `figure`.",
         {
             "mi.engine.data": ("CheckpointData", "TrajectoryData", "Subject"),
+            "mi.engine.model": ("Model",),
             "mi.views.data": ("ViewData",),
             "mi.views.context": ("FigureContext",),
             "mi.views.recipes": ("heatmap", "epoch_heatmap", "lines", "epoch_lines", "bars", "points"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -20,7 +21,8 @@ class Site:
     """A hook point and, optionally, one position of it.
 
     Attributes:
-        hook: TransformerLens' name of the hook point, ``blocks.0.mlp.hook_post``.
+        hook: TransformerLens' name of the hook point, ``blocks.0.mlp.hook_post``. A ``*`` stands for any text
+            without a dot: ``blocks.*.mlp.hook_post`` is that hook of every layer that has it.
         position: index along the sequence (negative from the end); None keeps all positions.
             For attention patterns and scores it is the *query* position.
     """
@@ -32,6 +34,20 @@ class Site:
     def key(self) -> str:
         """``hook`` or ``hook@position``: the site as one string."""
         return self.hook if self.position is None else f"{self.hook}@{self.position}"
+
+    @property
+    def glob(self) -> bool:
+        """Whether the hook is a pattern."""
+        return "*" in self.hook
+
+    def expand(self, hooks: Iterable[str]) -> tuple[Site, ...]:
+        """The sites that it stands for among these hooks; ``blocks.2`` comes before ``blocks.10``.
+
+        ``()`` where there is none; a site that is no pattern stands for itself.
+        """
+        pattern = re.compile(re.escape(self.hook).replace(r"\*", "[^.]*"))
+        found = sorted((h for h in hooks if pattern.fullmatch(h)), key=natural)
+        return tuple(Site(hook, self.position) for hook in found)
 
     @classmethod
     def parse(cls, text: str) -> Site:
@@ -45,6 +61,12 @@ class Site:
             return cls(hook, int(position) if at else None)
         except ValueError:
             raise PlanError(f"site {text!r}: the position is {position!r}, expected a whole number") from None
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key of a hook's name in which numbers count as numbers."""
+    pieces = re.split(r"(\d+)", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in pieces]
 
 
 @frozen
@@ -154,6 +176,8 @@ class Analyzer:
         sites: activations to keep from the one forward pass. Logits are a site too.
         site_options: names of options (type ``str``) whose values are further sites.
         weights: whether the checkpoint's weights are read.
+        model: whether the model itself is read, or passes of the analyzer's own are made: ``data.model`` is
+            then a :class:`mi.engine.model.Model` (scope ``checkpoint``). Such passes are counted apart.
         losses: whether the loss history is read (trajectory scope).
         probe: the probe's shape that is relied on.
         artifacts: other analyzers' artifacts.
@@ -177,6 +201,7 @@ class Analyzer:
     sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
     site_options: tuple[str, ...] = field(default=(), converter=as_tuple)
     weights: bool = False
+    model: bool = False
     losses: bool = False
     probe: ProbeNeed = ProbeNeed()
     artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=as_tuple)
@@ -193,11 +218,13 @@ class Analyzer:
             )
         if self.scope == "checkpoint" and any(n.at == "all" for n in self.artifacts):
             raise ParameterError(f"analyzer {self.id}: artifacts at 'all' epochs need scope 'trajectory'")
+        if self.model and self.scope != "checkpoint":
+            raise ParameterError(f"analyzer {self.id}: the model needs scope 'checkpoint'")
         if not self.outputs:
             raise ParameterError(f"analyzer {self.id}: no outputs are declared")
 
     def all_sites(self, options: Mapping[str, Any]) -> tuple[Site, ...]:
-        """The declared sites, those that options name, and those of derived quantities."""
+        """The declared sites, those that options name, those of derived quantities; patterns as they are."""
         sites = list(self.sites) + [Site.parse(options[name]) for name in self.site_options]
         for quantity in self.all_derived():
             sites += quantity.sites

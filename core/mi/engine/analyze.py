@@ -45,6 +45,7 @@ class VariantSummary:
         variant: its name.
         checkpoints: checkpoints that were asked for (with the reference, where it was needed).
         forward_passes: checkpoints passed forward; the plan's look at two rows is not one.
+        own_passes: passes that analyzers made themselves, each over all the rows that it was given.
         analyzers: how many analyzers were asked for, with those they need.
         computed: results computed and committed: one for each analyzer and checkpoint, one a trajectory.
         fresh: results that were there already.
@@ -57,6 +58,7 @@ class VariantSummary:
     variant: str
     checkpoints: int = 0
     forward_passes: int = 0
+    own_passes: int = 0
     analyzers: int = 0
     computed: int = 0
     fresh: int = 0
@@ -68,6 +70,8 @@ class VariantSummary:
     def line(self) -> str:
         """``61 checkpoints, 61 forward passes, …``: the closing line."""
         said = [_count(self.checkpoints, "checkpoint"), _count(self.forward_passes, "forward pass")]
+        if self.own_passes:
+            said.append(f"{_count(self.own_passes, 'pass')} made by analyzers")
         if self.computed == 0 and not self.failures:
             said.append(f"everything fresh ({_count(self.fresh, 'result')})")
         else:
@@ -81,6 +85,7 @@ class VariantSummary:
         """Fold another variant's summary in."""
         self.checkpoints += other.checkpoints
         self.forward_passes += other.forward_passes
+        self.own_passes += other.own_passes
         self.computed += other.computed
         self.fresh += other.fresh
         self.failures += other.failures
@@ -206,6 +211,7 @@ def _carry_out(
         name,
         checkpoints=len(plan.epochs),
         forward_passes=outcome.passes,
+        own_passes=outcome.own_passes,
         analyzers=len(plan.bench.items),
         computed=outcome.computed,
         fresh=sum(len(set(plan.epochs) & w.keep.keys()) for w in plan.work.values()),

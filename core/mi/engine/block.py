@@ -13,8 +13,9 @@ from attrs import define, field, frozen
 
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
-from mi.engine.capture import Trial
+from mi.engine.capture import Resident, Trial
 from mi.engine.evaluate import Arrays, Failure, Moment
+from mi.engine.model import Model
 from mi.engine.readahead import read_ahead
 from mi.engine.resolve import Bench, Item, set_up
 from mi.engine.session import Session
@@ -67,6 +68,7 @@ class Outcome:
 
     Attributes:
         passes: checkpoints passed forward.
+        own_passes: passes that analyzers made themselves.
         computed: results committed, one for each analyzer and checkpoint.
         failures: what went wrong.
         seconds: stage -> seconds.
@@ -75,6 +77,7 @@ class Outcome:
     """
 
     passes: int = 0
+    own_passes: int = 0
     computed: int = 0
     failures: list[Failure] = field(factory=list)
     seconds: dict[str, float] = field(factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -84,6 +87,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Fold another outcome in."""
         self.passes += other.passes
+        self.own_passes += other.own_passes
         self.computed += other.computed
         self.failures += other.failures
         self.interrupted = self.interrupted or other.interrupted
@@ -107,7 +111,7 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     variant = session.workspace(task.root).variant(task.variant)
     checkpoints = list_checkpoints(VariantPaths(variant.folder))
     every = tuple(c.epoch for c in checkpoints)
-    bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype)
+    bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
     block = _Block(task, bench, session)
     try:
         chosen = [at_epoch(checkpoints, e) for e in task.epochs]
@@ -162,8 +166,14 @@ class _Block:
         """One checkpoint: swap weights in, one pass, analyzers, results handed to the writer."""
         items = {id: self.bench.items[id] for id in self.task.work[checkpoint.epoch]}
         sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
+        model: Model | None = None
+        activations: Mapping[str, torch.Tensor] = {}
         try:
-            activations = self._capture(weights, sites)
+            if sites or any(item.analyzer.model for item in items.values()):  # else weights alone are read
+                resident = self._load(weights)
+                model = Model(resident, weights)
+                if sites:
+                    activations = self._capture(resident, sites)
         except MiError as error:
             self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
             return
@@ -176,6 +186,7 @@ class _Block:
             device=self.task.device,
             activations=activations,
             weights=weights,
+            model=model,
         )
         results: dict[str, Arrays] = {}
         failed: dict[str, str] = {}
@@ -191,6 +202,8 @@ class _Block:
             finally:
                 moment.finish(item)
             self._took(id, since)
+        if model is not None:
+            self.outcome.own_passes += model.close()
         if checkpoint.epoch == self.task.reference:
             self.reference, self.lost = dict(results), set(failed)
         self.spent("analyze", start)
@@ -202,18 +215,17 @@ class _Block:
         took = time.perf_counter() - since
         self.outcome.analyzers[id] = self.outcome.analyzers.get(id, 0.0) + took
 
-    def _capture(
-        self, weights: Mapping[str, torch.Tensor], sites: tuple[Site, ...]
-    ) -> Mapping[str, torch.Tensor]:
-        if not sites:  # weights alone are read: no pass
-            return {}
+    def _load(self, weights: Mapping[str, torch.Tensor]) -> Resident:
         start = time.perf_counter()
-        model = self.session.model(self.bench.variant, self.task.device, self.task.dtype)
-        model.load(weights)
+        resident = self.session.model(self.bench.variant, self.task.device, self.task.dtype)
+        resident.load(weights)
         self.spent("load", start)
+        return resident
+
+    def _capture(self, resident: Resident, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
         start = time.perf_counter()
-        trial = self.task.trial or model.try_out(self.bench.probe.tokens, sites)
-        activations = model.capture(self.bench.probe.tokens, sites, trial)
+        trial = self.task.trial or resident.try_out(self.bench.probe.tokens, sites)
+        activations = resident.capture(self.bench.probe.tokens, sites, trial)
         self.outcome.passes += 1
         self.spent("forward", start)
         return activations

@@ -91,7 +91,7 @@ class Resident:
         """
         self.missing(sites)
         rows = self._tokens(tokens)[:TRIAL_ROWS]
-        everything = self._run(rows, None, None)
+        everything = self.run(rows, None)
         for site in sites:
             if site.hook not in everything:
                 raise PlanError(
@@ -104,9 +104,8 @@ class Resident:
                     f"site {site.key}: this model's hook holds the attention pattern, after the softmax, "
                     "not the scores; compute scores from hook_q and hook_k"
                 )
-        weight = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in everything.values()}
         stop = self._early_stop(rows, sites, everything)
-        return Trial(row_bytes=max(sum(weight.values()) // len(rows), 1), stop=stop)
+        return Trial(row_bytes=max(sum(weights_of(everything).values()) // len(rows), 1), stop=stop)
 
     def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
         """One forward pass over the whole probe: site key -> tensor, rows first, made in inference mode.
@@ -119,12 +118,12 @@ class Resident:
         import torch
 
         every = self._tokens(tokens)
-        size = max(self._budget() // trial.row_bytes, 1)
+        size = max(self.budget() // trial.row_bytes, 1)
         hooks = {site.hook for site in sites}
         self.passes += 1
         parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in sites}
         for low in range(0, len(every), size):
-            cache = self._run(every[low : low + size], hooks, trial.stop)
+            cache = self.run(every[low : low + size], hooks, trial.stop)
             with torch.inference_mode():
                 for site in sites:
                     if site.hook not in cache:
@@ -134,8 +133,8 @@ class Resident:
         with torch.inference_mode():
             return {key: p[0] if len(p) == 1 else torch.cat(p) for key, p in parts.items()}
 
-    def _run(self, rows: Any, hooks: set[str] | None, stop: int | None) -> dict[str, torch.Tensor]:
-        """``run_with_cache``, never trusting its return value: logits are a hook as well."""
+    def run(self, rows: Any, hooks: set[str] | None, stop: int | None = None) -> dict[str, torch.Tensor]:
+        """``run_with_cache`` of all hooks (None) or some, never trusting its return value."""
         import torch
 
         extra: dict[str, Any] = {} if stop is None else {"stop_at_layer": stop}
@@ -161,7 +160,7 @@ class Resident:
             return None
         hooks = {site.hook for site in sites}
         try:
-            part = self._run(rows, hooks, stop)
+            part = self.run(rows, hooks, stop)
         except Exception:  # whatever a model that cannot stop raises, it can run to its end
             return None
         same = all(h in part and torch.equal(part[h], everything[h]) for h in hooks)
@@ -175,7 +174,8 @@ class Resident:
             self.held = (tokens, torch.tensor(tokens, device=self.device))
         return self.held[1]
 
-    def _budget(self) -> int:
+    def budget(self) -> int:
+        """Bytes that one batch's activations may take."""
         import torch
 
         if self.device.startswith("cuda"):
@@ -200,6 +200,11 @@ def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
     if not -length <= site.position < length:
         raise PlanError(f"site {site.key}: the position is outside 0..{length - 1} of its {length} positions")
     return tensor.select(axis, site.position).contiguous()
+
+
+def weights_of(tensors: Mapping[str, torch.Tensor]) -> dict[int, int]:
+    """Memory -> bytes, each memory once: many names share one."""
+    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors.values()}
 
 
 def model_key(variant: Variant, device: str, dtype: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mi.domain.probe import Probe
+    from mi.engine.model import Model
 
 
 @frozen(eq=False)
@@ -28,6 +29,8 @@ class Subject:
         context: the family's precomputed values.
         probe: the probe.
         epochs: epochs of the checkpoints that will have artifacts, sorted.
+        hooks: the model's hooks -> shape of one row's activation there: how many layers, heads or positions
+            there are, where neither the probe nor the family says. Built on first use.
     """
 
     parameters: Mapping[str, Any]
@@ -35,6 +38,7 @@ class Subject:
     context: Mapping[str, Any]
     probe: Probe
     epochs: tuple[int, ...]
+    hooks: Mapping[str, tuple[int, ...]] = field(factory=dict)
 
 
 @define(eq=False)
@@ -50,6 +54,8 @@ class CheckpointData:
         weights: name -> tensor, as the checkpoint stores them; empty unless declared.
         artifacts: analyzer id -> {output: tensor} of this same checkpoint.
         reference: analyzer id -> {output: tensor} of the reference checkpoint.
+        derive: computes shared quantities; read them with :meth:`derived`.
+        globs: key of each declared site pattern -> the hooks that it stands for, in natural order.
     """
 
     subject: Subject
@@ -61,6 +67,19 @@ class CheckpointData:
     artifacts: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
     reference: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
     derive: Callable[[str], Any] | None = None
+    globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    _model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """The resident model with this checkpoint's weights.
+
+        Raises:
+            PlanError: the analyzer did not declare it.
+        """
+        if self._model is None:
+            raise PlanError("the model is read but not declared; declare model=True")
+        return self._model
 
     @property
     def probe(self) -> Probe:
@@ -87,6 +106,21 @@ class CheckpointData:
         if key not in self.activations:
             raise PlanError(f"site {key} is read but not declared; declared: {sorted(self.activations)}")
         return self.activations[key]
+
+    def sites(self, hook: str, position: int | None = None) -> dict[str, torch.Tensor]:
+        """The activations that a declared pattern stands for: hook -> tensor, rows first, in layer order.
+
+        ``torch.stack([*data.sites("blocks.*.attn.hook_pattern").values()])`` is (layers, rows, …). A site
+        that is no pattern gives itself alone.
+
+        Raises:
+            PlanError: the analyzer did not declare this pattern.
+        """
+        site = Site(hook, position)
+        if site.glob and site.key not in self.globs:
+            declared = sorted({*self.globs, *self.activations})
+            raise PlanError(f"site {site.key} is read but not declared; declared: {declared}")
+        return {name: self.site(name, position) for name in self.globs.get(site.key, (hook,))}
 
     def grid(self, hook: str, position: int | None = None) -> torch.Tensor:
         """The activation at a site, rows folded into the probe's named axes: (*shape, …)."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, frozen
 
-from mi.domain.analyzer import Derived
+from mi.domain.analyzer import Derived, Site
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.guard import Declared, Watch, versions
+from mi.engine.model import Model
 from mi.engine.resolve import Item
 from mi.errors import PluginError, StoreError
 from mi.refs import resolve
@@ -49,6 +50,7 @@ class Moment:
         device: where tensors lie.
         activations: site key -> tensor, made in inference mode.
         weights: the checkpoint's tensors, made in inference mode.
+        model: the resident model with these weights; for analyzers that declare it.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Moment:
         device: str,
         activations: Mapping[str, torch.Tensor],
         weights: Mapping[str, torch.Tensor],
+        model: Model | None = None,
     ) -> None:
         self.subject, self.items = subject, items
+        self.model = model
         self.epoch, self.index, self.device = epoch, index, device
         self.activations, self.weights = activations, weights
         self.derived: dict[str, Any] = {}
@@ -99,6 +103,8 @@ class Moment:
                     result = item.function(data, **item.options)
             finally:
                 changed = self.watch.changed(watched, f"analyzer {item.id}")
+                if item.analyzer.model and self.model is not None:
+                    changed += self.model.mend()
         except StoreError:
             raise
         except PluginError as error:
@@ -129,9 +135,12 @@ class Moment:
             shared.append((id, versions(value), value))
             return value
 
-        data, watched = self._view(item.own_sites(), weights=item.analyzer.weights, context=analyzer.context)
+        data, watched = self._view(
+            item, item.own_sites(), weights=item.analyzer.weights, context=analyzer.context
+        )
         data = evolve(
             data,
+            model=self.model if analyzer.model else None,
             artifacts=Declared("artifact", self._tensors(needs, "checkpoint")),
             reference=Declared("reference artifact", self._tensors(needs, "reference")),
             derive=derive,
@@ -139,10 +148,12 @@ class Moment:
         return data, watched, shared
 
     def _view(
-        self, sites: list[str], *, weights: bool, context: tuple[str, ...]
+        self, item: Item, declared: tuple[Site, ...], *, weights: bool, context: tuple[str, ...]
     ) -> tuple[CheckpointData, set[str]]:
         """Data restricted to what was declared, and the names to watch."""
         values = {name: self.subject.context[name] for name in context}
+        globs = {site.key: item.globs[site.key] for site in declared if site.glob}
+        sites = [Site(h, s.position).key for s in declared for h in globs.get(s.key, (s.hook,))]
         for key in sites:
             self.watch.add(f"site {key}", self.activations[key])
         for name, value in values.items():
@@ -160,6 +171,7 @@ class Moment:
             device=self.device,
             activations={key: self.activations[key] for key in sites},
             weights=Declared("weight", self.weights if weights else {}),
+            globs=globs,
         )
         return data, watched
 
@@ -168,7 +180,7 @@ class Moment:
         if quantity.id not in self.derived:
             inner = {d.id: d for d in quantity.derived}
             data, watched = self._view(
-                [site.key for site in quantity.sites], weights=quantity.weights, context=quantity.context
+                item, quantity.sites, weights=quantity.weights, context=quantity.context
             )
             data = evolve(
                 data,

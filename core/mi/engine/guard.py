@@ -57,9 +57,9 @@ class Watch:
 
     def add(self, name: str, thing: Any) -> None:
         """Watch an array or a tensor; others (a number, a string) cannot be edited."""
-        array = _bytes(thing)
+        array = as_bytes(thing)
         if array is not None and name not in self.sums:
-            self.sums[name], self.things[name] = _checksum(array), thing
+            self.sums[name], self.things[name] = checksum(array), thing
             if isinstance(thing, np.ndarray):
                 self.copies[name] = thing.copy()
 
@@ -67,9 +67,9 @@ class Watch:
         """Which of ``names`` were edited, by ``author``; each is mended, or spoiled from now on."""
         found = []
         for name in sorted(names & self.sums.keys() - self.spoiled.keys()):
-            array = _bytes(self.things[name])
+            array = as_bytes(self.things[name])
             assert array is not None
-            if _checksum(array) != self.sums[name]:
+            if checksum(array) != self.sums[name]:
                 found.append(name)
                 if name in self.copies:
                     self.things[name][...] = self.copies[name]
@@ -101,7 +101,7 @@ def versions(value: Any) -> list[tuple[int, int]]:
     return [v for f in fields for v in versions(getattr(value, f.name))]
 
 
-def _bytes(thing: Any) -> np.ndarray | None:
+def as_bytes(thing: Any) -> np.ndarray | None:
     """The thing's memory as a flat byte array; None where there is none on the CPU."""
     import torch
 
@@ -116,7 +116,7 @@ def _bytes(thing: Any) -> np.ndarray | None:
     return np.ascontiguousarray(thing).reshape(-1).view(np.uint8)
 
 
-def _checksum(data: np.ndarray) -> int:
+def checksum(data: np.ndarray) -> int:
     """CRC of small arrays; XOR of the 8-byte words of large ones: far faster, blind to their order."""
     if data.size <= _SMALL:
         return zlib.crc32(data.data)

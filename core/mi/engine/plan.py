@@ -132,7 +132,7 @@ def make_plan(
         raise UnknownNameError(f"variant {variant.id} has no checkpoints yet (see `mi train`)")
     chosen = choose_epochs(checkpoints, epochs)
     every = tuple(c.epoch for c in checkpoints)
-    bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype)
+    bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype, session)
     digests, damaged = _digests(checkpoints)
     reference = every[-1]
     moments = [i for i in bench.items.values() if i.analyzer.scope == "checkpoint"]

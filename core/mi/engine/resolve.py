@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from mi.domain.analyzer import Analyzer, Derived, Site
 from mi.domain.probe import Probe
@@ -17,6 +17,7 @@ from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.data import Subject
 from mi.engine.graph import close
+from mi.engine.session import Session
 from mi.errors import MiError, PlanError, PluginError, nearest, unknown
 from mi.faults import is_fault, place, sentence
 from mi.refs import resolve
@@ -35,7 +36,8 @@ class Item:
         analyzer: its declaration.
         options: all options, checked.
         function: its function, imported.
-        sites: every site of its own and of the derived quantities that it reads.
+        sites: every site of its own and of the derived quantities that it reads, patterns expanded.
+        globs: key of each pattern among them -> the hooks that it stands for, in natural order.
         plugin: plugin, distribution and version that it comes from, for messages.
         identity: digest of the declaration, options, derived quantities, context, probe and dtype.
     """
@@ -46,6 +48,7 @@ class Item:
     sites: tuple[Site, ...]
     plugin: str
     identity: str
+    globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     @property
     def id(self) -> str:
@@ -63,10 +66,10 @@ class Item:
         where = place(error, code.co_filename) if self.analyzer.source and code is not None else ""
         return sentence(error) + (f" ({where})" if where else "")
 
-    def own_sites(self) -> list[str]:
-        """Keys of the sites that the analyzer itself declared."""
+    def own_sites(self) -> tuple[Site, ...]:
+        """The sites that the analyzer itself declared, patterns as they are."""
         named = [Site.parse(self.options[name]) for name in self.analyzer.site_options]
-        return [site.key for site in (*self.analyzer.sites, *named)]
+        return (*self.analyzer.sites, *named)
 
 
 @frozen(eq=False)
@@ -182,6 +185,7 @@ def set_up(
     epochs: tuple[int, ...],
     device: str,
     dtype: str,
+    session: Session | None = None,
 ) -> tuple[Bench, dict[str, str], dict[str, str]]:
     """Bind a request to a variant.
 
@@ -191,6 +195,7 @@ def set_up(
         asked: ids of analyzers; None for those that family.json lists.
         epochs: epochs of the variant's checkpoints.
         device, dtype: of the passes.
+        session: holds the model, which is built where an analyzer's sites or dimensions depend on it.
 
     Returns:
         The bench; analyzers of family.json that do not apply to this probe, with the reason; and those that
@@ -228,6 +233,7 @@ def set_up(
         context=dict(variant.code.context()),
         probe=probe,
         epochs=epochs,
+        hooks=(session or Session()).hooks(variant, device, dtype, probe.tokens),
     )
     items: dict[str, Item] = {}
     bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype)
@@ -294,7 +300,14 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             context[name] = digest_of(subject.context[name])
         except TypeError as error:
             raise PlanError(f"analyzer {analyzer.id}: context value {name!r}: {error}") from None
-    sites = analyzer.all_sites(options)
+    globs = _globs(analyzer, options, subject)
+    sites = tuple(
+        dict.fromkeys(
+            one
+            for site in analyzer.all_sites(options)
+            for one in ([Site(h, site.position) for h in globs[site.key]] if site.glob else [site])
+        )
+    )
     identity = digest_of(
         {
             "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
@@ -308,6 +321,7 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             "context": context,
             "probe": subject.probe.digest,
             "dtype": dtype,
+            **({"model": True} if analyzer.model else {}),
             **_sources(analyzer, derived),
         }
     )
@@ -323,7 +337,30 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
         sites=sites,
         plugin=plugin,
         identity=identity,
+        globs=globs,
     )
+
+
+def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> dict[str, tuple[str, ...]]:
+    """Key of each site pattern -> the model's hooks that it stands for.
+
+    Raises:
+        PlanError: it stands for none.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for site in analyzer.all_sites(options):
+        if not site.glob:
+            continue
+        hooks = tuple(one.hook for one in site.expand(subject.hooks))
+        if not hooks:
+            known = {re.sub(r"\d+", "*", hook) for hook in subject.hooks}
+            near = nearest(site.hook, known)
+            tail = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise PlanError(
+                f"analyzer {analyzer.id}: site {site.key}: no hook of the model matches {site.hook!r}{tail}"
+            )
+        found[site.key] = hooks
+    return found
 
 
 def _sources(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from attrs import define, field
 
 from mi.domain.workspace import Variant, Workspace
-from mi.engine.capture import Resident, build, model_key
+from mi.engine.capture import TRIAL_ROWS, Resident, build, model_key
+from mi.errors import PlanError
 
 
 @define(eq=False)
@@ -17,6 +21,7 @@ class Session:
     workspaces: dict[Path, Workspace] = field(factory=dict)
     _key: str = ""
     _resident: Resident | None = None
+    _hooks: dict[tuple[str, int], Hooks] = field(factory=dict)
 
     def workspace(self, root: Path) -> Workspace:
         """The workspace at ``root``, opened once."""
@@ -35,3 +40,49 @@ class Session:
             self._resident = None  # freed before the next is built
             self._resident, self._key = build(variant, device, dtype), key
         return self._resident
+
+    def hooks(self, variant: Variant, device: str, dtype: str, tokens: Any) -> Hooks:
+        """The hooks of a variant's model over a probe of this length; built when they are read."""
+        key = model_key(variant, device, dtype), int(tokens.shape[1])
+        if key not in self._hooks:
+            self._hooks[key] = Hooks(self, variant, device, dtype, tokens)
+        return self._hooks[key]
+
+
+class Hooks(Mapping[str, tuple[int, ...]]):
+    """A model's hooks -> shape of one row's activation; built once, on the first question.
+
+    Which hooks there are needs the model; their shapes need a look at two rows, with whatever weights.
+    """
+
+    def __init__(self, session: Session, variant: Variant, device: str, dtype: str, tokens: Any) -> None:
+        self._build: Callable[[], Resident] = partial(session.model, variant, device, dtype)
+        self._tokens = tokens[:TRIAL_ROWS]
+
+    @cached_property
+    def _names(self) -> dict[str, None]:
+        return dict.fromkeys(self._build().model.hook_dict)
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        import torch
+
+        resident = self._build()
+        found = resident.run(torch.as_tensor(self._tokens, device=resident.device), None)
+        return {name: tuple(tensor.shape[1:]) for name, tensor in found.items()}
+
+    def __getitem__(self, hook: str) -> tuple[int, ...]:
+        if hook not in self._names:
+            raise KeyError(hook)
+        if hook not in self._shapes:
+            raise PlanError(f"hook {hook} exists but never fires in this model")
+        return self._shapes[hook]
+
+    def __contains__(self, hook: object) -> bool:
+        return hook in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

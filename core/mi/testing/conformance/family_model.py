@@ -103,7 +103,7 @@ class ModelChecks(PluginConformance):
                 continue
             options = {n: o.default for n, o in offered[use.id].options.items()} | dict(use.options)
             for site in offered[use.id].all_sites(options):
-                if site.hook not in model.hook_dict:
+                if not site.expand(model.hook_dict):
                     near = " or ".join(nearest(site.hook, model.hook_dict)) or "none is similar"
                     broken(
                         f"analyzer {use.id} reads {site.key}, but the model of family {family.name} has no "
@@ -132,12 +132,13 @@ class ModelChecks(PluginConformance):
                 broken(f"{who} accepts {what}; compare names and shapes, or load_state_dict(strict=True)")
 
     def test_weights_are_swapped_whole(
-        self, specimen: Specimen, code: VariantCode, model: Any, weights: Mapping[str, torch.Tensor],
-        tokens: torch.Tensor,
-    ) -> None:  # fmt: skip
+        self, code: VariantCode, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor
+    ) -> None:
         """Nothing of a checkpoint stays in the model when another is loaded, and none is changed by it."""
         with quiet("see test_model_is_hooked"):
             before = {name: tensor.clone() for name, tensor in weights.items()}
+            model = code.build_model(self.device)
+            code.load_weights(model, weights)
             first = logits(model, tokens)
             code.load_weights(model, {n: t * 0.5 + 0.25 for n, t in weights.items()})
             between = logits(model, tokens)

@@ -14,6 +14,7 @@ from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.evaluate import Moment
+from mi.engine.model import Model
 from mi.engine.plan import Plan, make_plan
 from mi.engine.readahead import read_weights
 from mi.engine.resolve import Bench, Item
@@ -151,6 +152,7 @@ class Runner:
             device=bench.device,
             activations=self._activations(plan, bench, item, weights, epoch),
             weights=weights,
+            model=self._model(plan, bench, item, weights),
         )
         needs = {
             (n.analyzer, n.at): self.analysis.reader.at(
@@ -159,6 +161,13 @@ class Runner:
             for n in item.analyzer.artifacts
         }
         return moment.run(item, bench.group(item), needs)
+
+    def _model(self, plan: Plan, bench: Bench, item: Item, weights: Any) -> Model | None:
+        if not item.analyzer.model:
+            return None
+        resident = self.session.model(plan.variant, bench.device, bench.dtype)
+        resident.load(weights)
+        return Model(resident, weights)
 
     def _activations(self, plan: Plan, bench: Bench, item: Item, weights: Any, epoch: int) -> Any:
         if not item.sites:

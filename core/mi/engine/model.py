@@ -1,0 +1,202 @@
+"""The resident model in an analyzer's hands: passes of its own, counted apart, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mi.domain.analyzer import Site
+from mi.engine.capture import TRIAL_ROWS, Resident, keep, weights_of
+from mi.engine.guard import as_bytes, checksum
+from mi.errors import PlanError
+
+if TYPE_CHECKING:
+    import torch
+
+    Edit = Callable[[torch.Tensor, slice], torch.Tensor]
+
+
+class Model:
+    """The model that serves the one forward pass, holding one checkpoint's weights; ``data.model``.
+
+    Use it while the analyzer runs: the next checkpoint's weights are swapped in afterwards.
+    """
+
+    def __init__(self, resident: Resident, weights: Mapping[str, torch.Tensor]) -> None:
+        self._resident, self._weights = resident, weights
+        self._before: tuple[dict[str, Any], dict[int, list[Any]]] | None = None
+        self._row_bytes: dict[int, int] = {}
+        self._passes: int | None = 0
+
+    @property
+    def module(self) -> Any:
+        """The model: weights under TransformerLens' names (``W_E``, ``W_Q``), ``ln_final``, ``unembed``.
+
+        Only to be read: what is edited is put back, and the analyzer fails.
+
+        Raises:
+            PlanError: the analyzer is over.
+        """
+        self._check_open()
+        if self._before is None:
+            self._before = self._state(), self._hooks()
+        return self._resident.model
+
+    def run(
+        self,
+        tokens: Any,
+        *,
+        sites: Iterable[Site | str] = (),
+        edits: Mapping[str, Edit] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """One forward pass over rows of the analyzer's choice, with activations replaced on the way.
+
+        Same as the one pass, but for the rows and the edits: in batches where memory asks for it, in
+        inference mode. Counted as one pass whatever the number of rows.
+
+        Args:
+            tokens: (rows, n_ctx), an array or a tensor on any device.
+            sites: what to keep: sites, their keys, or patterns of either.
+            edits: hook -> ``f(activation, rows) -> activation``: the activation of the slice ``rows`` of the
+                tokens' rows, rows first. The function returns a tensor of the same shape and edits nothing in
+                place. What a model computes elsewhere and only shows at a hook cannot be edited there: in
+                delegated attention ``hook_pattern`` is such a hook.
+
+        Returns:
+            Key of each site -> tensor, rows first; after the edits.
+
+        Raises:
+            PlanError: a hook that the model lacks or that does not fire, an edit that returns another shape.
+        """
+        import torch
+
+        resident = self._resident
+        module = self.module
+        edits = dict(edits or {})
+        wanted = self._expand(sites)
+        resident.missing([*wanted, *map(Site, edits)])
+        rows = torch.as_tensor(tokens, device=resident.device)
+        assert self._passes is not None
+        self._passes += 1
+        size = max(resident.budget() // self._weigh(rows), 1)
+        hooks = {site.hook for site in wanted}
+        parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in wanted}
+        for low in range(0, len(rows), size):
+            batch = slice(low, min(low + size, len(rows)))
+            with _edited(module.hook_dict, edits, batch):
+                found = resident.run(rows[batch], hooks)
+            with torch.inference_mode():
+                for site in wanted:
+                    if site.hook not in found:
+                        raise PlanError(f"site {site.key}: the hook exists but never fires in this model")
+                    parts[site.key].append(keep(site, found[site.hook]))
+        with torch.inference_mode():
+            return {key: p[0] if len(p) == 1 else torch.cat(p) for key, p in parts.items()}
+
+    def mend(self) -> list[str]:
+        """What the analyzer left changed of the model, in words; it is put back."""
+        if self._before is None:
+            return []
+        weights, hooks = self._before
+        model, found = self._resident.model, []
+        for point in model.hook_dict.values():
+            for handle in _handles(point):
+                if not any(handle is kept for kept in hooks[id(point)]):
+                    _remove(point, handle)
+                    found = ["the model's hooks"]
+        if model.training:
+            model.eval()
+            found.append("the model's evaluation mode")
+        if self._state() != weights:
+            self._resident.load(self._weights)
+            found.append("the model's weights")
+            self._before = self._state(), self._hooks()
+        return found
+
+    def close(self) -> int:
+        """End the use of this checkpoint's weights; the number of passes that were made."""
+        passes, self._passes = self._passes or 0, None
+        return passes
+
+    def _check_open(self) -> None:
+        if self._passes is None:
+            raise PlanError("data.model is used after its checkpoint; use it while the analyzer runs")
+
+    def _expand(self, sites: Iterable[Site | str]) -> list[Site]:
+        found: list[Site] = []
+        for site in sites:
+            one = Site.parse(site) if isinstance(site, str) else site
+            several = one.expand(self._resident.model.hook_dict) if one.glob else (one,)
+            if not several:
+                raise PlanError(f"site {one.key}: no hook of the model matches {one.hook!r}")
+            found += several
+        return list(dict.fromkeys(found))
+
+    def _weigh(self, rows: torch.Tensor) -> int:
+        """Bytes of one row's activations, all hooks together; a look at a few rows, once for each length."""
+        length = int(rows.shape[-1])
+        if length not in self._row_bytes:
+            few = rows[:TRIAL_ROWS]
+            total = sum(weights_of(self._resident.run(few, None)).values())
+            self._row_bytes[length] = max(total // max(len(few), 1), 1)
+        return self._row_bytes[length]
+
+    def _state(self) -> dict[str, Any]:
+        """Version counter and, on the CPU, checksum of every parameter and buffer."""
+        model = self._resident.model
+        state = {}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            memory = as_bytes(tensor.detach())
+            version = None if tensor.is_inference() else tensor._version
+            state[name] = version, None if memory is None else checksum(memory)
+        return state
+
+    def _hooks(self) -> dict[int, list[Any]]:
+        return {id(point): _handles(point) for point in self._resident.model.hook_dict.values()}
+
+
+@contextmanager
+def _edited(points: Mapping[str, Any], edits: Mapping[str, Edit], rows: slice) -> Iterator[None]:
+    """Edits hooked in, and out again whatever happens.
+
+    Raises:
+        PlanError: one of them was never called.
+    """
+    called: set[str] = set()
+
+    def hooked(name: str, edit: Edit) -> Callable[..., Any]:
+        def function(tensor: torch.Tensor, *, hook: Any) -> torch.Tensor:
+            called.add(name)
+            edited = edit(tensor, rows)
+            shape = getattr(edited, "shape", type(edited).__name__)
+            if shape != tensor.shape:
+                raise PlanError(f"the edit of {name} returned {_said(shape)}, expected {_said(tensor.shape)}")
+            return edited
+
+        return function
+
+    added: list[tuple[Any, Any]] = []
+    try:
+        for name, edit in edits.items():
+            added.append((points[name], points[name].add_hook(hooked(name, edit))))
+        yield
+    finally:
+        for point, handle in added:
+            _remove(point, handle)
+    if silent := sorted(edits.keys() - called):
+        raise PlanError(f"hook {silent[0]} exists but never fires in this model, so it cannot be edited")
+
+
+def _handles(point: Any) -> list[Any]:
+    return [*point.fwd_hooks, *point.bwd_hooks]
+
+
+def _remove(point: Any, handle: Any) -> None:
+    handle.hook.remove()
+    point.fwd_hooks = [h for h in point.fwd_hooks if h is not handle]
+    point.bwd_hooks = [h for h in point.bwd_hooks if h is not handle]
+
+
+def _said(shape: Any) -> str:
+    return shape if isinstance(shape, str) else f"shape {tuple(shape)}"
