@@ -58,7 +58,10 @@ def _analyzed(variant: Variant) -> bool:
 
 
 def artifact_rows(variant: Variant) -> list[dict[str, Any]]:
-    """What is committed: one object a probe and analyzer; ``epochs`` is None where no axis is epochs."""
+    """What is committed: one object a probe and analyzer; ``epochs`` is None where no axis is epochs.
+
+    ``nonfinite`` lists the epochs whose values are not finite, ``[None]`` where no axis is epochs.
+    """
     from mi.store.commits import Commits
     from mi.store.layout import VariantPaths
 
@@ -71,9 +74,10 @@ def artifact_rows(variant: Variant) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"probe": folder.parent.name, "analyzer": folder.name}
         try:
             whole = commits.whole() is not None
-            rows.append(row | {"epochs": None if whole else len(commits.read()), "error": ""})
+            row["epochs"] = None if whole else len(commits.read())
+            rows.append(row | {"nonfinite": list(commits.nonfinite()), "error": ""})
         except MiError as error:
-            rows.append(row | {"epochs": 0, "error": str(error)})
+            rows.append(row | {"epochs": 0, "nonfinite": [], "error": str(error)})
     return rows
 
 

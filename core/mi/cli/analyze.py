@@ -80,6 +80,10 @@ def _say(one: VariantSummary, several: bool) -> None:
         click.echo(f"mi: {one.variant}: {failure.message}", err=True)
     if len(one.failures) > 20:
         click.echo(f"mi: {one.variant}: and {len(one.failures) - 20} more failures, see log.jsonl", err=True)
+    if one.nonfinite:
+        from mi.store.finite import sentence
+
+        click.echo(f"mi: {one.variant}: {sentence(one.nonfinite)}", err=True)
     if several:
         click.echo(f"{one.variant}: {one.line()}")
 

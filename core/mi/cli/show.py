@@ -80,6 +80,11 @@ def _print(row: dict[str, Any]) -> None:
     columns = {"probe": "probe", "analyzer": "analyzer", "epochs": "committed"}
     columns |= {"error": ""} if any(a["error"] for a in artifacts) else {}
     print_listing(artifacts, columns, False, f"no artifacts yet: `mi analyze {row['name']}` makes them")
+    flagged = {f"{a['probe']}/{a['analyzer']}": a["nonfinite"] for a in row["artifacts"] if a["nonfinite"]}
+    if flagged:
+        from mi.store.finite import sentence
+
+        click.echo(f"\n{sentence(flagged)}")
 
 
 def size_of(count: int) -> str:

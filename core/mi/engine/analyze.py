@@ -21,6 +21,7 @@ from mi.engine.session import Session
 from mi.engine.tasks import full_axis, make_tasks
 from mi.engine.trajectory import run_spans
 from mi.errors import StoreError
+from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 from mi.store.lock import variant_lock
 from mi.store.prepare import prepare, sweep, tidy
@@ -53,6 +54,7 @@ class VariantSummary:
         skipped: analyzer -> why it does not apply to the probe.
         seconds: stage -> seconds; `write` is what the passes waited for.
         analyzer_seconds: analyzer -> seconds.
+        nonfinite: analyzer -> epochs whose results (or weights) are not finite; None for what has no epochs.
     """
 
     variant: str
@@ -66,6 +68,7 @@ class VariantSummary:
     skipped: dict[str, str] = field(factory=dict)
     seconds: dict[str, float] = field(factory=lambda: dict.fromkeys(STAGES, 0.0))
     analyzer_seconds: dict[str, float] = field(factory=dict)
+    nonfinite: dict[str, list[int | None]] = field(factory=dict)
 
     def line(self) -> str:
         """``61 checkpoints, 61 forward passes, …``: the closing line."""
@@ -229,6 +232,9 @@ def _carry_out(
     if stale:
         tidy(paths, [work.spec for work in stale])
     summary.seconds["write"] += time.perf_counter() - start
+    reader, probe = ArtifactReader(paths), plan.bench.probe_name
+    flagged = {id: list(reader.nonfinite(probe, id)) for id in plan.bench.items}
+    summary.nonfinite = {id: epochs for id, epochs in flagged.items() if epochs}
     return summary, outcome.interrupted
 
 

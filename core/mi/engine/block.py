@@ -144,7 +144,7 @@ class _Block:
         self.reader = ArtifactReader(bench.paths)
         self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
         self.groups = {id: self._group(id) for id in task.fingerprints}
-        self.writer = BlockWriter(self.groups)
+        self.writer = BlockWriter(bench.paths, self.groups)
         self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
 

@@ -107,7 +107,9 @@ def run_span(plan: Plan, span: Span) -> None:
         StoreError: the store cannot be read or written.
     """
     values = call_span(span, span_data(plan, span))
-    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance)
+    reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
+    bad = {e for n in span.item.analyzer.artifacts for e in reader.nonfinite(probe, n.analyzer)}
+    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance, len(bad))
 
 
 def span_data(plan: Plan, span: Span) -> TrajectoryData:

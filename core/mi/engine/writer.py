@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mi.store.blocks import GroupWriter
+from mi.store.checkpoints import nonfinite_weights
+from mi.store.layout import VariantPaths
 
 FLUSH_SECONDS = 10.0  # what a kill can cost at most, when blocks take longer than this
 DEPTH = 2  # checkpoints whose results may wait
@@ -20,12 +22,14 @@ _Results = Mapping[str, Mapping[str, np.ndarray]]
 class BlockWriter:
     """The one owner of a block: takes each checkpoint's results, writes them in the background.
 
+    Weights that are not finite are counted here too: on the device, the passes would have to wait for it.
+
     Attributes:
         seconds: time spent writing, apart from the passes that it overlaps.
     """
 
-    def __init__(self, groups: Mapping[str, GroupWriter]) -> None:
-        self.groups = groups
+    def __init__(self, paths: VariantPaths, groups: Mapping[str, GroupWriter]) -> None:
+        self.paths, self.groups = paths, groups
         self.seconds = 0.0
         self._error: BaseException | None = None
         self._queue: queue.Queue[tuple[int, _Results] | None] = queue.Queue(DEPTH)
@@ -67,8 +71,9 @@ class BlockWriter:
             try:
                 if job is not None:
                     epoch, results = job
+                    bad = nonfinite_weights(self.paths.checkpoint(epoch)) if results else 0
                     for id, arrays in results.items():
-                        self.groups[id].put(epoch, arrays)
+                        self.groups[id].put(epoch, arrays, bad)
                 if job is None or time.monotonic() - last > FLUSH_SECONDS:
                     for group in self.groups.values():
                         group.flush()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mi.store.commits import Commits
-from mi.store.finite import Counts, count
+from mi.store.finite import WEIGHTS, Counts, count
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
 from mi.store.schema import BLOCK, GroupSpec
@@ -53,8 +53,13 @@ class GroupWriter:
         self.written: list[int] = []  # epochs committed
         self.nonfinite: dict[int, Counts] = {}  # epoch -> cells that are not finite, of pending epochs
 
-    def put(self, epoch: int, values: Mapping[str, np.ndarray]) -> None:
+    def put(self, epoch: int, values: Mapping[str, np.ndarray], bad_weights: int = 0) -> None:
         """Take one epoch's results; a chunk that this completes is written at once.
+
+        Args:
+            epoch: planned.
+            values: output -> array, without the epoch axis.
+            bad_weights: how many of the checkpoint's weights are not finite: said with the results.
 
         Raises:
             StoreError: the store cannot be written.
@@ -75,7 +80,7 @@ class GroupWriter:
                 del self.buffers[key]
         self.done.add(at)
         self.pending.append(epoch)
-        if bad := count(self.spec.arrays, values):
+        if bad := count(self.spec.arrays, values) | ({WEIGHTS: bad_weights} if bad_weights else {}):
             self.nonfinite[epoch] = bad
 
     def flush(self) -> None:

@@ -99,6 +99,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path}: damaged or no safetensors file ({error})") from None
 
 
+def nonfinite_weights(path: Path) -> int:
+    """How many of a file's weights are NaN or infinite; 0 where there is no file.
+
+    Raises:
+        CheckpointError: the file is truncated or no safetensors file.
+    """
+    import torch
+
+    if not path.exists():
+        return 0
+    floats = (t for t in load_tensors(path).values() if t.is_floating_point())
+    return sum(int(t.numel() - torch.isfinite(t).sum()) for t in floats)
+
+
 def digest(path: Path) -> str:
     """Hash of a checkpoint's bytes (32 hex digits): what "the same checkpoint" means.
 

@@ -12,6 +12,9 @@ import numpy as np
 
 from mi.store.schema import ArraySpec
 
+# What else is counted with a result, under names that no output can have: the checkpoint's own weights, and
+# the epochs at which a trajectory's inputs are flagged.
+WEIGHTS, INPUTS = "(weights)", "(inputs)"
 # output -> how many of its cells are not finite; outputs without such cells are left out
 Counts = Mapping[str, int]
 
@@ -29,13 +32,18 @@ def count(arrays: Iterable[ArraySpec], values: Mapping[str, np.ndarray]) -> dict
     return found
 
 
-def sentence(epochs: Iterable[int], total: int | None = None) -> str:
-    """``3 epochs hold non-finite values (epoch 100, 200, 300)``; empty when none does."""
-    held = sorted(epochs)
-    if not held:
+def sentence(flagged: Mapping[str, Iterable[int | None]]) -> str:
+    """``3 epochs hold non-finite values (epoch 100, 200, 300): tiny.means, tiny.gap``; empty when none does.
+
+    Args:
+        flagged: analyzer -> epochs, None for what has no axis of epochs.
+    """
+    names = ", ".join(name for name, epochs in flagged.items() if list(epochs))
+    epochs = sorted({e for held in flagged.values() for e in held if e is not None})
+    if not names:
         return ""
-    shown = ", ".join(f"{e:,}" for e in held[:4]) + (", …" if len(held) > 4 else "")
-    of = f" of {total}" if total is not None else ""
-    verb = "holds" if len(held) == 1 and total is None else "hold"
-    noun = "epoch" if len(held) == 1 and total is None else "epochs"
-    return f"{len(held)}{of} {noun} {verb} non-finite values (epoch {shown})"
+    if not epochs:
+        return f"non-finite values over all epochs: {names}"
+    shown = ", ".join(f"{e:,}" for e in epochs[:4]) + (", …" if len(epochs) > 4 else "")
+    said = "1 epoch holds" if len(epochs) == 1 else f"{len(epochs)} epochs hold"
+    return f"{said} non-finite values (epoch {shown}): {names}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from mi.errors import StoreError
 from mi.store.commits import Commits
-from mi.store.finite import count
+from mi.store.finite import INPUTS, count
 from mi.store.layout import VariantPaths
 from mi.store.schema import BLOCK, BLOCKS, WHOLE, GroupSpec
 from mi.store.switch import recover, staged, switch
@@ -169,8 +169,17 @@ def write_whole(
     values: Mapping[str, np.ndarray],
     fingerprint: str,
     provenance: Mapping[str, Any],
+    bad_inputs: int = 0,
 ) -> None:
     """Replace artifacts without an axis of checkpoints, all at once.
+
+    Args:
+        paths: the variant's.
+        spec: the group, not epochal.
+        values: output -> array.
+        fingerprint: what the commit says.
+        provenance: recorded with the commit.
+        bad_inputs: at how many epochs what it was made from is not finite: said with the results.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -185,7 +194,8 @@ def write_whole(
         fsync_files(p for p in new.rglob("*") if p.is_file())
     commits.drop()
     _put(paths, spec, new)
-    commits.add_whole(fingerprint, provenance, count(spec.arrays, values))
+    bad = count(spec.arrays, values) | ({INPUTS: bad_inputs} if bad_inputs else {})
+    commits.add_whole(fingerprint, provenance, bad)
     consolidate(paths.artifacts)
 
 
