@@ -115,10 +115,10 @@ ACCURACY_GRID = Analyzer(
         "margin": Output(PAIRS, units="logit", description="right logit minus the largest other logit"),
         "p_correct": Output(PAIRS, units="1", description="probability of the right answer"),
         "residue_accuracy": Output(
-            ("residue",), units="1", description="accuracy over all pairs by right answer"
+            ("residue",), units="1", description="accuracy over all pairs by right answer", gaps=True
         ),
         "residue_accuracy_test": Output(
-            ("residue",), units="1", description="accuracy over test pairs by right answer"
+            ("residue",), units="1", description="accuracy over test pairs by right answer", gaps=True
         ),
     },
 )

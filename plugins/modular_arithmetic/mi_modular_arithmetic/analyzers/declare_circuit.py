@@ -17,17 +17,20 @@ NEURON_FREQUENCIES = Analyzer(
     derived=(NEURON_FRACTIONS,),
     outputs={
         "fraction": Output(
-            ("neuron", "freq"), units="1", description="share of the neuron's energy in frequency k"
+            ("neuron", "freq"),
+            units="1",
+            description="share of the neuron's energy in frequency k; missing for a dead neuron",
+            gaps=True,
         ),
-        "rest": Output(("neuron",), units="1", description="share that mixes frequencies"),
+        "rest": Output(("neuron",), units="1", description="share that mixes frequencies", gaps=True),
         "dominant": Output(
             ("neuron",), dtype="int16", fill=-1, description="strongest frequency, 0 for a dead neuron"
         ),
-        "dominant_fraction": Output(("neuron",), units="1", description="its share"),
+        "dominant_fraction": Output(("neuron",), units="1", description="its share", gaps=True),
         "runner_up": Output(
             ("neuron",), dtype="int16", fill=-1, description="second frequency, 0 where there is none"
         ),
-        "runner_up_fraction": Output(("neuron",), units="1", description="its share"),
+        "runner_up_fraction": Output(("neuron",), units="1", description="its share", gaps=True),
     },
 )
 
@@ -122,9 +125,14 @@ ATTENTION_PATTERN = Analyzer(
         "mean": Output(("head", "position"), units="1", description="mean attention to the position"),
         "spread": Output(("head", "position"), units="1", description="its standard deviation over pairs"),
         "fraction": Output(
-            ("head", "position", "freq"), units="1", description="share of the map's variance in frequency k"
+            ("head", "position", "freq"),
+            units="1",
+            description="share of the map's variance in frequency k; missing for a constant map",
+            gaps=True,
         ),
-        "rest": Output(("head", "position"), units="1", description="share that mixes frequencies"),
+        "rest": Output(
+            ("head", "position"), units="1", description="share that mixes frequencies", gaps=True
+        ),
     },
 )
 
@@ -138,7 +146,11 @@ EFFECTIVE_DIMENSION = Analyzer(
     weights=True,
     coordinates=f"{PACKAGE}.dimension:coordinates",
     outputs={
-        "singular_values": Output(("matrix", "rank"), description="singular values, the largest first"),
+        "singular_values": Output(
+            ("matrix", "rank"),
+            description="singular values, the largest first; missing beyond the matrix's own rank",
+            gaps=True,
+        ),
         "participation_ratio": Output(("matrix",), units="dimensions", description="(Σs²)² / Σs⁴"),
         "stable_rank": Output(("matrix",), units="dimensions", description="Σs² / max s²"),
         "entropy_rank": Output(("matrix",), units="dimensions", description="exp of the entropy of s / Σs"),
