@@ -46,6 +46,10 @@ class PlanError(MiError):
     """Work that cannot be done as asked: a missing site, an unmet need, a cycle."""
 
 
+class NotApplicableError(PlanError):
+    """An analyzer that does not fit this model or probe: skipped, unless it was asked for by name."""
+
+
 class CheckpointError(MiError):
     """A checkpoint that is damaged, missing or does not fit its family."""
 

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from mi.domain.analyzer import ArtifactNeed, Output, ProbeNeed, Site
 from mi.engine.analyze import analyze
-from mi.errors import MiError, ParameterError, PlanError, UnknownNameError
+from mi.errors import MiError, NotApplicableError, ParameterError, PlanError, UnknownNameError
 from mi.store.layout import VariantPaths
 
 
@@ -130,6 +130,21 @@ def test_what_needs_an_analyzer_that_does_not_apply_is_skipped_too(make: Any, ti
     assert summary.variants[0].skipped["tiny.means"] == reason
     assert summary.variants[0].skipped["tiny.gap"] == f"needs tiny.means, which is {reason}"
     assert summary.failures == []
+
+
+def test_an_analyzer_may_say_itself_that_it_does_not_apply(make: Any, tiny: Any) -> None:
+    def never(subject: Any, **options: Any) -> Any:
+        raise NotApplicableError("not applicable: no token occurs twice")
+
+    change(tiny, "tiny.means", coordinates=never)
+    variant = make()
+    sentence = r"analyzer tiny\.means on probe full: not applicable: no token occurs twice"
+    refused(variant, PlanError, sentence, analyzers=["tiny.means"])
+    summary = analyze([variant])
+    assert summary.failures == []
+    assert summary.variants[0].skipped["tiny.means"] == "not applicable: no token occurs twice"
+    assert summary.variants[0].skipped["tiny.gap"].startswith("needs tiny.means, which is not applicable")
+    assert summary.total.computed > 0
 
 
 def test_a_listed_analyzer_that_nobody_offers_fails_the_command_at_its_end(make: Any, tiny: Any) -> None:

@@ -185,7 +185,8 @@ class Analyzer:
         context: names of the family's precomputed values that are read.
         options: name -> :class:`mi.domain.values.Option`.
         coordinates: ``f(subject: mi.engine.data.Subject, **options) -> {dim: coordinates}`` for dims that
-            neither the probe nor the family knows.
+            neither the probe nor the family knows. It may raise :class:`mi.errors.NotApplicableError` where
+            the analysis does not fit the model or the probe: ``not applicable: …``.
         source: digest of the local file that declares it, set by the plugin host and never by hand; enters
             the fingerprint, so that an edit makes artifacts stale without a new ``version``. Empty for what
             a package declares.

@@ -18,7 +18,7 @@ from mi.domain.workspace import Variant
 from mi.engine.data import Subject
 from mi.engine.graph import close
 from mi.engine.session import Session
-from mi.errors import MiError, PlanError, PluginError, nearest, unknown
+from mi.errors import MiError, NotApplicableError, PlanError, PluginError, nearest, unknown
 from mi.faults import is_fault, place, sentence
 from mi.refs import resolve
 from mi.store.layout import VariantPaths
@@ -240,11 +240,17 @@ def set_up(
     for analyzer in chain:  # every complaint about a declaration comes before any work
         try:
             for need in analyzer.artifacts:
+                if need.analyzer in skipped:
+                    raise NotApplicableError(f"needs {need.analyzer}, which is {skipped[need.analyzer]}")
                 if need.analyzer in broken:
                     raise PluginError(f"analyzer {analyzer.id}: skipped, because {need.analyzer} is broken")
             item = _item(variant, analyzer, subject, dtype)
             bench.group(item, epochs)
             items[item.id] = item
+        except NotApplicableError as error:
+            if asked is not None:
+                raise PlanError(f"analyzer {analyzer.id} on probe {name}: {error}") from error
+            skipped[analyzer.id] = str(error)
         except PluginError as error:  # its code cannot be had; the others' can
             if asked is not None:
                 raise
