@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "plugins" / "start.md"
 NAME, FAMILY, VARIANT = "rank_watch", "rank_watch_larger", "n12_seed0"
-START, USE = 0, 1  # the page's blocks of commands
+START, USE, LIBRARY = 0, 1, 2  # the page's blocks of commands
 INSTALL = ["pip", "install", "--editable", ".", "--group", "dev"]
 # What the panel of shares holds now.
 SHARES = """() => {
@@ -74,6 +74,13 @@ def test_its_own_tests_pass(made: Made) -> None:
     passed = said.strip().splitlines()[-1]
     assert "passed" in passed
     assert "skipped" not in passed, said
+
+
+def test_the_page_makes_a_library_too(clean: CleanVenv, tmp_path: Path) -> None:
+    (command,) = commands(PAGE)[LIBRARY]
+    Shell(clean, tmp_path).run(command)
+    package = tmp_path / "mi-rank-library" / "src" / "mi_rank_library"
+    assert {path.stem for path in package.glob("*.py")} == {"__init__", "plugin", "dimension", "figures"}
 
 
 def test_the_readme_says_what_the_page_says(made: Made) -> None:
