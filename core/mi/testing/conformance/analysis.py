@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from attrs import define, evolve, field
 
 from mi.domain.workspace import Variant
 from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.evaluate import Failure
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
 from mi.errors import MiError
@@ -20,6 +22,7 @@ from mi.testing.conformance.spec import Specimen
 from mi.testing.workspace import one_thread
 
 _KEY, _PIECES = "analysis", "pieces"
+_VICTIM = "cannot run, because"  # how the engine begins to say that another spoiled what it shares
 _MADE = ("artifacts.zarr", "commits", ".staging", "log.jsonl", ".lock")
 
 
@@ -46,9 +49,17 @@ class Analysis:
 
     @property
     def good(self) -> list[str]:
-        """Analyzers that could be planned, sorted."""
+        """Analyzers that can be planned and have not failed, sorted."""
         used = [use.id for use in self.variant.family.analyzers]
-        return sorted(id for id in used if id not in self.refused)
+        return sorted(id for id in used if id not in self.refused and id not in self.failures)
+
+    def note(self, failures: Sequence[Failure]) -> bool:
+        """Keep failures; whether some analyzer failed through another alone, and deserves a new try."""
+        victims = {f.analyzer for f in failures if _VICTIM in f.message}
+        for failure in failures:
+            if failure.analyzer not in victims:
+                self.failures.setdefault(failure.analyzer, failure.message)
+        return bool(victims) and len(victims) < len(failures)
 
     def run(self, variant: Variant | None = None, **more: Any) -> AnalysisSummary:
         """Analyze, this variant or a copy of it."""
@@ -75,8 +86,9 @@ def analyzed(specimen: Specimen) -> Analysis:
                 make_plan(session, variant, analyzers=[use.id], probe=probe, device=analysis.device)
             except MiError as error:
                 analysis.refused[use.id] = str(error)
-        for failure in analysis.run().failures:
-            analysis.failures.setdefault(failure.analyzer, failure.message)
+        for _ in range(len(analysis.good)):
+            if not analysis.note(analysis.run().failures):
+                break
         specimen.kept[_KEY] = analysis
     return specimen.kept[_KEY]  # type: ignore[no-any-return]
 

@@ -119,10 +119,13 @@ class AnalyzerChecks(PluginConformance):
         if unread := sorted(declared - read):
             broken(f"analyzer {analyzer.id}: {unread[0]} is declared but never read; delete it")
 
-    def test_inputs_are_left_alone(self, first: Call) -> None:
+    def test_inputs_are_left_alone(self, analyzer: Analyzer, first: Call) -> None:
         """Activations, weights, context and probe are what they were: other analyzers read them too."""
         if first.fault == "changed":
-            broken(f"{first.error}; work on a copy, or use operations that return new tensors")
+            edit = f"analyzer {analyzer.id} changes an activation or a weight in place"
+            broken(
+                f"{edit if first.is_inference_edit else first.error}; work on a copy, or use operations that return new tensors"
+            )
 
     def test_returns_what_it_declares(self, first: Call) -> None:
         """Outputs have the declared names, dimensions and dtypes."""

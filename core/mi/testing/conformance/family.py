@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import pytest
 
 from mi.domain.code import VariantCode
 from mi.domain.family import Family
@@ -32,13 +31,6 @@ class FamilyConformance(TrainingChecks):
 
     refused: ClassVar[tuple[dict[str, Any], ...]] = ()
     prompts: ClassVar[tuple[str, ...]] = ()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def declared(cls, host: Host, spec: Spec) -> Family:
-        """The family as it is shipped."""
-        with quiet("see test_family_is_shipped"):
-            return spec.shipped(host)
 
     def test_family_validates(self, spec: Spec, tmp_path: Any) -> None:
         """`mi families validate` finds nothing wrong in the family, its probes and its reports."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from mi.domain.code import VariantCode
+from mi.domain.family import Family
 from mi.errors import ParameterError, nearest
+from mi.plugins import Host
 from mi.testing.conformance.plugin import PluginConformance
 from mi.testing.conformance.process import left_behind
-from mi.testing.conformance.spec import Specimen
+from mi.testing.conformance.spec import Spec, Specimen
 from mi.testing.conformance.verdict import attempt, broken, moot, quiet, said
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ class ModelChecks(PluginConformance):
     """Checks of ``build_model``, ``load_weights``, ``forward`` and the initialization."""
 
     seed: ClassVar[str] = "seed"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def declared(cls, host: Host, spec: Spec) -> Family:
+        """The family as it is shipped."""
+        with quiet("see test_family_is_shipped"):
+            return spec.shipped(host)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -87,7 +96,7 @@ class ModelChecks(PluginConformance):
                 f"seed the generator with parameters[{self.seed!r}]"
             )
 
-    def test_model_is_hooked(self, specimen: Specimen, code: VariantCode) -> None:
+    def test_model_is_hooked(self, declared: Family, specimen: Specimen, code: VariantCode) -> None:
         """The model is in evaluation mode, has `run_with_cache`, `hook_dict` and every site that is read."""
         who = f"{type(code).__name__}.build_model"
         model = attempt(lambda: code.build_model(self.device), who, "return a hooked model")
@@ -97,8 +106,8 @@ class ModelChecks(PluginConformance):
                        "TransformerBridge or a HookedRootModule")  # fmt: skip
         if model.training:
             broken(f"{who} returns a model in training mode; call .eval() on it")
-        family, offered = specimen.family, specimen.workspace.host.analyzers(specimen.family)
-        for use in family.analyzers:
+        offered = specimen.workspace.host.analyzers(declared)
+        for use in declared.analyzers:
             if use.id not in offered:
                 continue
             options = {n: o.default for n, o in offered[use.id].options.items()} | dict(use.options)
@@ -106,7 +115,7 @@ class ModelChecks(PluginConformance):
                 if not site.expand(model.hook_dict):
                     near = " or ".join(nearest(site.hook, model.hook_dict)) or "none is similar"
                     broken(
-                        f"analyzer {use.id} reads {site.key}, but the model of family {family.name} has no "
+                        f"analyzer {use.id} reads {site.key}, but the model of family {declared.name} has no "
                         f"such hook; correct the site ({near}), or add a HookPoint"
                     )
 

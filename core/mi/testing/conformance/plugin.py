@@ -99,21 +99,14 @@ class PluginConformance:
             if warning not in stated and not warning.startswith(_TIMED):
                 broken(f"plugin {record.name}: {warning}; mark hooks with @mi.hookimpl")
 
-    def test_plugin_is_light(self, spec: Spec, record: Record) -> None:
+    def test_plugin_is_light(self, spec: Spec, record: Record, mi_shelf: Shelf) -> None:
         """Loading the plugin and asking all its hooks imports no torch, numpy, zarr, xarray, bokeh, …."""
         if record.status != "loaded":
             moot("the plugin does not load")
-        asked = {"plugins": spec.beside, "plugin": spec.plugin, "family": spec.family}
-        done = subprocess.run(
-            [sys.executable, "-m", "mi.testing.conformance.light", json.dumps(asked)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            check=False,
-        )
-        if done.returncode != 0:
-            moot(f"the plugin cannot be asked: {done.stderr.strip().splitlines()[-1]}")
-        found = json.loads(done.stdout.splitlines()[-1])
+        asked = json.dumps({"plugins": spec.beside, "plugin": spec.plugin, "family": spec.family})
+        if asked not in mi_shelf.light:
+            mi_shelf.light[asked] = _in_a_process_of_its_own(asked)
+        found = mi_shelf.light[asked]
         if found["heavy"]:
             name, where = next(iter(found["by"].items()), (found["heavy"][0], "somewhere"))
             broken(
@@ -171,6 +164,19 @@ def _ask(host: Host, spec: Spec) -> dict[str, list[str]]:
     answers["analyze"] = sorted(host.analyzers(family))
     answers["visualize"] = sorted(host.visualizations(family))
     return answers
+
+
+def _in_a_process_of_its_own(asked: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mi.testing.conformance.light", asked],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode != 0:
+        moot(f"the plugin cannot be asked: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
 def _verdict(record: Record) -> Any:

@@ -19,7 +19,7 @@ from mi.testing.conformance.plugin import PluginConformance
 from mi.testing.conformance.process import left_behind
 from mi.testing.conformance.rows import check_rows, grid
 from mi.testing.conformance.spec import Specimen
-from mi.testing.conformance.verdict import attempt, broken, quiet, said, untitled
+from mi.testing.conformance.verdict import attempt, broken, moot, quiet, said, untitled
 
 
 class ProbeConformance(PluginConformance):
@@ -74,7 +74,7 @@ class ProbeConformance(PluginConformance):
         """The probe that the kind builds with ``options``."""
         with quiet("see test_kind_builds"):
             probe = _build(kind, code, cls._given(kind), folder)
-            assert isinstance(probe, Probe)
+            assert isinstance(probe, Probe) and probe.tokens.ndim == 2 and probe.tokens.dtype == np.int64
             return probe
 
     @classmethod
@@ -174,14 +174,17 @@ class ProbeConformance(PluginConformance):
                 broken(f"probe kind {kind.id}: option {name} = {value!r} raises {said(error)}; refuse it "
                        "with ParameterError, or narrow its bounds")  # fmt: skip
 
-    def test_probe_is_saved_and_read(self, kind: ProbeKind, built: Probe, specimen: Specimen) -> None:
+    def test_probe_is_saved_and_read(
+        self, kind: ProbeKind, built: Probe, specimen: Specimen, code: VariantCode, folder: Path
+    ) -> None:
         """A probe file keeps every option, and the probe read from it is the same."""
         workspace, family = specimen.workspace, specimen.family
+        if _build(kind, code, self._given(kind), folder).digest != built.digest:
+            moot("see test_probe_is_the_same_again")
         options = check_options(kind.id, kind.options, self._given(kind))
         name = "kit-" + kind.id.replace(".", "-").replace("_", "-")
         workspace.save_probe(family, ProbeSpec(name=name, kind=kind.id, title="Kit", options=options))
         saved = workspace.probe_spec(family, name)
-        code = workspace.host.variant_code(family, family.complete(self.parameters))
         if workspace.build_probe(family, saved, code).digest != built.digest:
             broken(f"probe kind {kind.id}: saved and read, it is another probe; depend on options alone, "
                    "and on files beside the probe's")  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+_NOWHERE = 2654435761
+
 
 def left_behind(call: Callable[[], Any]) -> list[str]:
     """What of the process ``call`` changed; put back afterwards."""
@@ -31,15 +33,20 @@ def _state() -> Iterator[list[str]]:
             "torch's gradient mode": torch.is_grad_enabled(),
         }
 
-    before, numpy_state = now(), np.random.get_state()
+    usual, numpy_state = now(), np.random.get_state()
+    # Somewhere that no call would seed, or one that seeds what it seeded before would go unnoticed.
+    torch.default_generator.manual_seed(_NOWHERE)
+    np.random.seed(_NOWHERE)
+    random.seed(_NOWHERE)
+    before = now()
     changed: list[str] = []
     try:
         yield changed
         after = now()
         changed += [name for name, value in before.items() if after[name] != value]
     finally:
-        torch.set_rng_state(torch.frombuffer(bytearray(before["torch's random state"]), dtype=torch.uint8))
+        torch.set_rng_state(torch.frombuffer(bytearray(usual["torch's random state"]), dtype=torch.uint8))
         np.random.set_state(numpy_state)
-        random.setstate(before["Python's random state"])
-        torch.set_default_dtype(before["torch's default dtype"])
-        torch.set_grad_enabled(before["torch's gradient mode"])
+        random.setstate(usual["Python's random state"])
+        torch.set_default_dtype(usual["torch's default dtype"])
+        torch.set_grad_enabled(usual["torch's gradient mode"])

@@ -74,12 +74,13 @@ class Call:
         if isinstance(cause, MiError) or not isinstance(self.error, PluginError):
             return "changed" if "in place" in str(cause) else "refused"
         if cause is not None:
-            return "changed" if _is_inference_edit(cause) else "raised"
+            return "changed" if self.is_inference_edit else "raised"
         return "changed" if "in place" in str(self.error) else "returned"
 
-
-def _is_inference_edit(error: BaseException) -> bool:
-    return "Inplace update to inference tensor" in str(error)
+    @property
+    def is_inference_edit(self) -> bool:
+        """Whether torch refused to edit what was made in inference mode."""
+        return "Inplace update to inference tensor" in str(self.error)
 
 
 @define(eq=False)

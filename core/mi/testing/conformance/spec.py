@@ -135,10 +135,17 @@ class Specimen:
 
 @define
 class Shelf:
-    """Specimens of a session, one for each spec, so that classes of checks share what they train."""
+    """What the classes of checks of a session share.
+
+    Attributes:
+        folder: for workspaces.
+        specimens: one for each spec, so that a tiny variant is trained and analyzed once.
+        light: what was imported when plugins were listed.
+    """
 
     folder: Path
     specimens: dict[str, Specimen] = field(factory=dict)
+    light: dict[str, Any] = field(factory=dict)
 
     def specimen(self, spec: Spec) -> Specimen:
         """The specimen of a spec."""

@@ -179,10 +179,14 @@ class VisualizationConformance(PluginConformance):
 
         def serve() -> None:
             documents = [Document(), Document()]
-            for one, document in zip(pages, documents, strict=True):
-                for root in one.roots:
-                    document.add_root(root)
-                document.to_json()
+            try:
+                for one, document in zip(pages, documents, strict=True):
+                    for root in one.roots:
+                        document.add_root(root)
+                    document.to_json()
+            finally:
+                for document in documents:
+                    document.clear()
 
         who = f"visualization {visualization.id}: serving two pages at once"
         attempt(serve, who, "make every model inside `figure`, and keep none between calls")

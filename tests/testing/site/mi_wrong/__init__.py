@@ -1,0 +1,1 @@
+"""A deliberately wrong plugin: one small wrong declaration for each check of the kit."""
