@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bokeh.core.validation import check_integrity
 from bokeh.models import Column, GlyphRenderer, Span
 from views.workshop import report_of
 
@@ -14,6 +15,7 @@ def test_each_field_is_drawn_as_its_kind_says(variant: Variant) -> None:
     (card,) = build_page(variant, report_of("plain")).cards
     assert (card.state, card.sentence) == ("ok", "")
     assert isinstance(card.root, Column)
+    assert check_integrity(card.root.references()).error == []
     drawn = {}
     for plot, name in zip(card.root.children, card.frames.visualization.fields, strict=True):
         renderers = [r for r in plot.renderers if isinstance(r, GlyphRenderer)]

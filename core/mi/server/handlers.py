@@ -8,6 +8,7 @@ from tornado.web import RequestHandler
 
 import mi
 from mi.server.catalog import read_catalog
+from mi.server.headers import PLAIN_POLICY
 from mi.server.render import ICON, read_asset, render_landing, render_missing
 from mi.server.target import Missing
 
@@ -24,16 +25,29 @@ class PageHandler(RequestHandler):
         site: Site = self.application.site  # type: ignore[attr-defined]
         return site
 
+    def begin(self) -> None:
+        """Keep the generation that the page belongs to, before anything of it is read."""
+        self._generation = self.site.generation
+        if self._generation:
+            self.set_header("Content-Security-Policy", f"{PLAIN_POLICY}; connect-src 'self'")
+
+    @property
+    def generation(self) -> str:
+        """What :meth:`begin` kept."""
+        return getattr(self, "_generation", "")
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """An error as a designed page: the reason phrase, never a traceback."""
         self.show(Missing(status_code, self._reason, "The server could not answer this request."))
 
     def show(self, missing: Missing) -> None:
         """End with the page of ``missing``."""
+        if not self.generation:
+            self.begin()
         self.set_status(missing.status)
         if missing.status == 503:
             self.set_header("Retry-After", "10")
-        self.finish(render_missing(missing))
+        self.finish(render_missing(missing, self.generation))
 
 
 class Landing(PageHandler):
@@ -41,8 +55,9 @@ class Landing(PageHandler):
 
     async def get(self) -> None:
         """The page, read from disk on a worker thread."""
+        self.begin()
         catalog = await self.site.in_thread(read_catalog, self.site.workspace)
-        self.finish(render_landing(catalog))
+        self.finish(render_landing(catalog, self.generation))
 
 
 class Health(RequestHandler):
@@ -51,6 +66,14 @@ class Health(RequestHandler):
     def get(self) -> None:
         """Status and version as JSON."""
         self.finish({"status": "ok", "version": mi.__version__})
+
+
+class Generation(PageHandler):
+    """``/dev``: the generation; there with ``--dev`` alone."""
+
+    def get(self) -> None:
+        """It as JSON."""
+        self.finish({"generation": self.site.generation})
 
 
 class Icon(RequestHandler):

@@ -24,6 +24,7 @@ ASSETS = {
     "server.css": "mi.server",
     "server.js": "mi.server",
     "report.js": "mi.server",
+    "dev.js": "mi.server",
 }
 
 
@@ -33,15 +34,16 @@ def read_asset(name: str) -> bytes | None:
     return (files(ASSETS[name]) / "assets" / name).read_bytes() if name in ASSETS else None
 
 
-def render_landing(catalog: Catalog) -> str:
-    """The landing page."""
-    return _environment().get_template("landing.html.j2").render(catalog=catalog, title=catalog.workspace)
+def render_landing(catalog: Catalog, generation: str = "") -> str:
+    """The landing page; with a generation it reloads itself when that is over."""
+    page = _environment().get_template("landing.html.j2")
+    return page.render(catalog=catalog, title=catalog.workspace, generation=generation)
 
 
-def render_missing(missing: Missing) -> str:
-    """The page that says why there is no other."""
+def render_missing(missing: Missing, generation: str = "") -> str:
+    """The page that says why there is no other; with a generation as :func:`render_landing`."""
     page = _environment().get_template("missing.html.j2")
-    return page.render(missing=missing, chooser=missing.chooser, title=missing.title)
+    return page.render(missing=missing, chooser=missing.chooser, title=missing.title, generation=generation)
 
 
 def report_template() -> Template:

@@ -30,6 +30,7 @@ class ReportHandler(PageHandler, DocHandler):
         ):
             # Bokeh would sign whatever id it is given, and so let one page join another's session.
             raise HTTPError(403)
+        self.begin()
         try:
             if len(self.request.query) > MAX_LENGTH:
                 raise Missing(414, "Address too long", f"A query has at most {MAX_LENGTH} characters.")
@@ -64,5 +65,5 @@ class ReportHandler(PageHandler, DocHandler):
             [item],
             title=document.title,
             template=document.template,
-            template_variables=document.template_variables,
+            template_variables={**document.template_variables, "generation": self.generation},
         )

@@ -52,8 +52,18 @@ def check_host(host: str, allow_hosts: Sequence[str]) -> None:
         )
 
 
-def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str] = ()) -> Running:
+def start(
+    workspace: Workspace,
+    host: str,
+    port: int,
+    allow_hosts: Sequence[str] = (),
+    dev: Callable[[str], None] | None = None,
+) -> Running:
     """Listen on ``host`` and ``port`` (0 for a free one) with the running event loop.
+
+    Args:
+        workspace, host, port, allow_hosts: as for the command ``mi serve``.
+        dev: prints a line: plugins are watched, and loaded anew when they are saved.
 
     Raises:
         ParameterError: the address cannot be had, or is not allowed.
@@ -63,13 +73,18 @@ def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str]
     sockets, port = bind(host, port)
     from bokeh.server.server import BaseServer
     from tornado.httpserver import HTTPServer
-    from tornado.ioloop import IOLoop
+    from tornado.ioloop import IOLoop, PeriodicCallback
 
     from mi.server.site import Site
     from mi.server.tornado_app import MiTornado
 
     guard = HostGuard(allowed_hosts(port, [*allow_hosts, *_own_name(host)]))
     site = Site(workspace, guard)
+    if dev is not None:
+        from mi.server.dev import INTERVAL_MS, Dev
+
+        site.dev = Dev(site, dev)
+        watch = PeriodicCallback(site.dev.tick, INTERVAL_MS)
     tornado = MiTornado(site)
     http = HTTPServer(
         tornado,
@@ -80,8 +95,12 @@ def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str]
     http.add_sockets(sockets)
     base = BaseServer(IOLoop.current(), tornado, http)
     base.start()
+    if dev is not None:
+        watch.start()
 
     async def close() -> None:
+        if dev is not None:
+            watch.stop()
         base.stop()
         await http.close_all_connections()
         site.close()
@@ -91,9 +110,17 @@ def start(workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str]
 
 
 def serve(
-    workspace: Workspace, host: str, port: int, allow_hosts: Sequence[str], ready: Callable[[Running], None]
+    workspace: Workspace,
+    host: str,
+    port: int,
+    allow_hosts: Sequence[str],
+    ready: Callable[[Running], None],
+    dev: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until Ctrl-C or a termination signal; ``ready`` is called once, when requests are accepted."""
+    """Serve until Ctrl-C or a termination signal; ``ready`` is called once, when requests are accepted.
+
+    ``dev`` is as for :func:`start`.
+    """
     for name in ("bokeh", "tornado"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -103,7 +130,7 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
                 loop.add_signal_handler(number, stop.set)
-        running = start(workspace, host, port, allow_hosts)
+        running = start(workspace, host, port, allow_hosts, dev)
         ready(running)
         running.site.warm()
         try:

@@ -6,12 +6,15 @@ import asyncio
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
 from mi.domain.workspace import Workspace
 from mi.server.hosts import HostGuard
+
+if TYPE_CHECKING:
+    from mi.server.dev import Dev
 
 T = TypeVar("T")
 WORKERS = 4
@@ -26,17 +29,24 @@ class Site:
         workspace: families, variants, reports.
         guard: which requests are answered.
         max_sessions: open report pages at most.
+        dev: watches plugins and declarations; None unless asked for.
         pool: reads the store and builds pages, so that the loop stays free for other sessions.
     """
 
     workspace: Workspace
     guard: HostGuard
     max_sessions: int = MAX_SESSIONS
+    dev: Dev | None = None
     pool: ThreadPoolExecutor = field(factory=lambda: ThreadPoolExecutor(WORKERS, "mi-serve"))
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """``function(*arguments)`` on a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+    @property
+    def generation(self) -> str:
+        """What pages compare with their own to know that they are old; empty where nobody watches."""
+        return self.dev.generation if self.dev is not None else ""
 
     def warm(self) -> None:
         """Import on a worker thread what the first report page needs, before anybody asks for one."""

@@ -14,7 +14,7 @@ from bokeh.server.views.ws import WSHandler
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule
 
-from mi.server.handlers import Asset, Health, Icon, Landing, NotFound, Refused
+from mi.server.handlers import Asset, Generation, Health, Icon, Landing, NotFound, Refused
 from mi.server.headers import SecurityHeaders
 from mi.server.query import REPORT_PATH
 from mi.server.report_app import ReportApp
@@ -42,6 +42,7 @@ class MiTornado(BokehTornado):
                 (r"/healthz", Health),
                 (r"/favicon\.ico", Icon),
                 (r"/assets/([a-z.]{1,40})", Asset),
+                *([(r"/dev", Generation)] if site.dev is not None else []),
             ],
             # A new key each start: a token of an earlier server, or of another, opens nothing.
             secret_key=secrets.token_bytes(32),
@@ -77,7 +78,7 @@ class MiTornado(BokehTornado):
 # Bokeh's handlers that stay, and what stands for them here. Those that are not named are dropped:
 # `autoload.js` answers any origin with a session token, `metadata` makes a session for nothing.
 _REPLACED: dict[type, type] = {DocHandler: ReportHandler, WSHandler: SessionSocket}
-_OURS = (Landing, Health, Icon, Asset)
+_OURS = (Landing, Health, Icon, Asset, Generation)
 
 
 def _kept(rule: Rule) -> Rule | None:

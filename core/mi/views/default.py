@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bokeh.core.properties import value
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, LayoutDOM
 from bokeh.plotting import figure
@@ -57,6 +58,6 @@ def _text(source: ColumnDataSource, context: FigureContext) -> figure:
     plot.toolbar_location = None
     plot.text(
         x=0, y=0, text="text", source=source, text_baseline="middle", text_color=theme.TEXT,
-        text_font=theme.FONT, text_font_size="13px",
+        text_font=value(theme.FONT), text_font_size="13px",
     )  # fmt: skip
     return plot

@@ -92,7 +92,7 @@ class CardMaker:
         host = variant.workspace.host
         record = host.record_of(panel.visualization)
         if record is not None:
-            card.plugin = f"{record.name} ({record.source})"
+            card.plugin = self._relative(f"{record.name} ({record.source})")
         try:
             offered = host.visualizations(variant.family)
             if panel.visualization not in offered:
