@@ -1,6 +1,6 @@
 """An empty virtual environment with our wheels and exactly what they declare that they require.
 
-Third-party packages come from the development environment, file by file (hard links: no download, no gigabyte
+Third-party packages come from the development environment, file by file (links: no download, no gigabyte
 copied), and only those that the wheels' requirements reach; so a requirement that is not declared is missing.
 """
 
@@ -163,11 +163,7 @@ def _link(distribution: metadata.Distribution, venv: CleanVenv) -> None:
         target = venv.site / file if inside else venv.folder / source.relative_to(sys.prefix)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
-            _link_or_copy(source, target)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
+            try:
+                os.link(source, target)
+            except OSError:  # another file system, such as a /tmp in memory
+                target.symlink_to(source)

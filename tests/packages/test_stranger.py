@@ -46,16 +46,17 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(shared: Path, clean: CleanVenv, distributions: list[Distribution]) -> Made:
-    """The page's first command, run in the clean environment; its wheel in another one with pytest."""
-    new, folder = commands(PAGE)[START][0], shared / f"mi-{NAME.replace('_', '-')}"
+def made(shared: Path, distributions: list[Distribution]) -> Made:
+    """The page's first command, run where only the core's wheel and pytest are; its own wheel beside them."""
+    core = [d.wheel for d in distributions if d.name == "mi-core"]
+    venv = make_once(shared / "stranger", core, ["pytest"])
+    folder, dist = shared / f"mi-{NAME.replace('_', '-')}", shared / "stranger-dist"
     with FileLock(shared / "stranger.lock"):
-        if not folder.exists():
-            Shell(clean, shared).run(new)
-            build(folder, shared / "stranger-dist", "--sdist", "--wheel")
-    (wheel,) = (shared / "stranger-dist").glob("*.whl")
-    ours = [d.wheel for d in distributions if d.name == "mi-core"]
-    return Made(folder, make_once(shared / "stranger", [*ours, wheel], ["pytest"]))
+        if not dist.exists():
+            Shell(venv, shared).run(commands(PAGE)[START][0])
+            build(folder, dist, "--sdist", "--wheel")
+            pip(venv, "install", "--no-index", "--no-deps", *map(str, dist.glob("*.whl")))
+    return Made(folder, venv)
 
 
 def test_it_installs_beside_the_core_alone_with_all_that_it_declares(made: Made) -> None:
@@ -76,9 +77,9 @@ def test_its_own_tests_pass(made: Made) -> None:
     assert "skipped" not in passed, said
 
 
-def test_the_page_makes_a_library_too(clean: CleanVenv, tmp_path: Path) -> None:
+def test_the_page_makes_a_library_too(made: Made, tmp_path: Path) -> None:
     (command,) = commands(PAGE)[LIBRARY]
-    Shell(clean, tmp_path).run(command)
+    Shell(made.venv, tmp_path).run(command)
     package = tmp_path / "mi-rank-library" / "src" / "mi_rank_library"
     assert {path.stem for path in package.glob("*.py")} == {"__init__", "plugin", "dimension", "figures"}
 
