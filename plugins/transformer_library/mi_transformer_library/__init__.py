@@ -1,0 +1,1 @@
+"""Analyses of any transformer whose model has TransformerLens' hooks: a plugin of `mi`."""
