@@ -23,7 +23,7 @@ def _class(name, base, **settings):
 
 
 for fault in FAMILIES:
-    _class(f"Family_{fault}", FamilyConformance, family=f"wrong_{fault}", refused=({"size": 3},))
+    _class(f"Family_{fault}", FamilyConformance, epochs=4, family=f"wrong_{fault}", refused=({"size": 3},))
 for kind in ("Fails", "Heavy", "Unmarked", "Unbounded"):
     _class(f"Plugin_{kind.lower()}", PluginConformance, plugin=f"wrong_{kind.lower()}")
 _class("Plugin_unshipped", PluginConformance, family="nowhere")

@@ -123,9 +123,8 @@ class AnalyzerChecks(PluginConformance):
         """Activations, weights, context and probe are what they were: other analyzers read them too."""
         if first.fault == "changed":
             edit = f"analyzer {analyzer.id} changes an activation or a weight in place"
-            broken(
-                f"{edit if first.is_inference_edit else first.error}; work on a copy, or use operations that return new tensors"
-            )
+            what = edit if first.is_inference_edit else first.error
+            broken(f"{what}; work on a copy, or use operations that return new tensors")
 
     def test_returns_what_it_declares(self, first: Call) -> None:
         """Outputs have the declared names, dimensions and dtypes."""

@@ -123,11 +123,12 @@ def _trained(specimen: Specimen, folder: Path, spec: Spec, lengths: list[int]) -
     from mi.store.losses import open_losses
 
     variant = specimen.workspace.declare(specimen.family, spec.parameters)
+    schedule = f"0::{max(1, spec.epochs // 2)}"
     for i, length in enumerate(lengths):
         # A new object each time: its code, too, is made anew, as in a new process.
         part = evolve(variant, folder=folder)
         with one_thread():
-            train(part, epochs=length, schedule=spec.schedule, device=spec.device, resume=i > 0)
+            train(part, epochs=length, schedule=schedule, states="last", device=spec.device, resume=i > 0)
     paths = VariantPaths(folder)
     found = {f"the checkpoint at epoch {c.epoch}": c.path.read_bytes() for c in list_checkpoints(paths)}
     losses = open_losses(paths)
