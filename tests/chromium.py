@@ -1,4 +1,4 @@
-"""Find a Chromium for the browser tests: on the system, through apt where it may, or Playwright's own.
+"""Find a Chromium for the browser tests: one that `mi` finds, or one installed through apt or Playwright.
 
 Run as a script it installs one when there is none and prints its path; `make test` does so first.
 """
@@ -9,34 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Without these, Chromium looks up update and telemetry hosts at every start.
-ARGUMENTS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from mi.browser import find, launch_arguments
 
-
-def find() -> str | None:
-    """Path of a Chromium, or None."""
-    named = os.environ.get("MI_CHROMIUM")
-    if named:
-        return named if Path(named).exists() else None
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        own = driver.chromium.executable_path
-    return own if Path(own).exists() else None
+__all__ = ["find", "install", "launch_arguments"]
 
 
 def install() -> str | None:
@@ -51,11 +27,6 @@ def install() -> str | None:
         if path:
             return path
     return None
-
-
-def launch_arguments() -> list[str]:
-    """Arguments for a launch; root in a container has no user namespaces for the sandbox."""
-    return [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else list(ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,11 @@ COMMANDS = {
     "probe": ("mi.cli.probes:probe", "Make, show and validate a probe."),
     "train": ("mi.cli.train:train", "Train a variant, keeping checkpoints."),
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
+    "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
     "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),
+    "doctor": ("mi.cli.doctor:doctor", "Look for what is broken, and say how to mend it."),
     "plugins": ("mi.cli.plugins:plugins", "List plugins and what went wrong in them."),
     "plugin": ("mi.cli.plugin:plugin", "Start a plugin of your own."),
 }

@@ -37,16 +37,13 @@ def plugins(
     With NAME or --check they are loaded, each in a process of its own: every hook is asked for every family,
     and every function that they name is imported. NAME shows the full record, tracebacks included.
     """
+    from mi.plugins.overview import check_rows, overview
+
     if hook is not None:
         _known_hook(hook)
     root = workspace_folder(ctx.find_root().obj)
     checking = check or name is not None
-    if checking:
-        rows = check_rows(root, name, timeout)
-    else:
-        from mi.plugins.overview import overview
-
-        rows = overview(root)
+    rows = check_rows(root, name, timeout) if checking else overview(root)
     shown = [row for row in rows if hook is None or hook in row["hooks"]]
     if as_json:
         print_listing(shown, {}, True, "")
@@ -61,29 +58,6 @@ def plugins(
         _say_what_is_unknown(rows, shown, hook)
     if checking:
         _judge(ctx, rows, name, as_json)
-
-
-def check_rows(root: Path | None, name: str | None, timeout: float) -> list[dict[str, Any]]:
-    """Rows of plugins after each was loaded in a child process; the records are kept as those of a load.
-
-    Raises:
-        UnknownNameError: no plugin is called ``name``.
-    """
-    from mi.errors import unknown
-    from mi.plugins.check import check_plugins
-    from mi.plugins.lastload import LastLoad
-    from mi.plugins.overview import row, with_commands
-    from mi.plugins.survey import survey
-
-    records = [candidate.record for candidate in survey(root)]
-    chosen = [record for record in records if name in (None, record.name)]
-    if not chosen:
-        raise unknown("plugin", name or "", [record.name for record in records])
-    results = check_plugins(chosen, root, limit=timeout)
-    last = LastLoad.read()
-    last.remember(one.record for one in results)
-    rows = [row(one.record, last, one.printed) for one in results]
-    return with_commands(rows, strangers=name is None)
 
 
 def workspace_folder(named: str | None) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import asdict
 
 from mi.entrypoints import COMMANDS, Found, find
+from mi.errors import unknown
 from mi.plugins.lastload import LastLoad
 from mi.plugins.records import Record
 from mi.plugins.survey import survey
@@ -31,6 +32,30 @@ def overview(root: Path | None = None) -> list[dict[str, Any]]:
     """
     last = LastLoad.read()
     return with_commands([row(candidate.record, last) for candidate in survey(root)])
+
+
+def check_rows(root: Path | None, name: str | None, limit: float) -> list[dict[str, Any]]:
+    """Rows of plugins after each was loaded in a child process; the records are kept as those of a load.
+
+    Args:
+        root: the workspace's folder.
+        name: the one plugin to check; all when None.
+        limit: seconds that a plugin may take.
+
+    Raises:
+        UnknownNameError: no plugin is called ``name``.
+        MiError: no process can be started.
+    """
+    from mi.plugins.check import check_plugins
+
+    records = [candidate.record for candidate in survey(root)]
+    chosen = [record for record in records if name in (None, record.name)]
+    if not chosen:
+        raise unknown("plugin", name or "", [record.name for record in records])
+    results = check_plugins(chosen, root, limit=limit)
+    last = LastLoad.read()
+    last.remember(one.record for one in results)
+    return with_commands([row(one.record, last, one.printed) for one in results], strangers=name is None)
 
 
 def row(record: Record, last: LastLoad, printed: str = "") -> dict[str, Any]:

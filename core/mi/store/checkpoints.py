@@ -17,6 +17,8 @@ from mi.store.layout import VariantPaths
 if TYPE_CHECKING:
     import torch
 
+# In the header's metadata: hash of the tensors' bytes, which `mi doctor --deep` compares.
+CONTENT = "mi.content"
 _NAME = re.compile(r"e(\d{8,})\.safetensors")
 
 
@@ -54,13 +56,15 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
 
 def _canonical(data: bytes) -> bytes:
-    """The same safetensors file with its metadata sorted.
+    """The same safetensors file with a hash of its tensors, and its metadata sorted.
 
     safetensors writes it in random order, but :func:`digest` wants the same content as the same bytes.
     """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
-    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    content = hashlib.blake2b(memoryview(data)[8 + length :], digest_size=16).hexdigest()
+    metadata = header.pop("__metadata__", {}) | {CONTENT: content}
+    header = {"__metadata__": dict(sorted(metadata.items())), **header}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
