@@ -191,7 +191,9 @@ def test_a_hook_is_asked_once_however_often_its_answer_is_read(install: Install,
 
 def test_code_of_a_broken_plugin_is_named(install: Install, family: Family) -> None:
     install("good", "raise ImportError('libmissing')")
-    with pytest.raises(MiError, match=r"unknown code .*'good.code'.*plugin good .mi-good 1.0. failed.*libmissing"):
+    with pytest.raises(
+        MiError, match=r"unknown code .*'good.code'.*plugin good .mi-good 1.0. failed.*libmissing"
+    ):
         load().variant_code(family, {})
 
 

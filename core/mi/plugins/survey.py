@@ -85,6 +85,8 @@ def _refuse_clashes(records: list[Record]) -> None:
         installed = [record for record in claims if record.kind == "installed"]
         claimants = " and ".join(record.distribution for record in installed)
         for record in claims:
+            if not record.value:
+                continue  # its metadata cannot be read: the name is the distribution's
             if name == BUILTIN or _NAME.fullmatch(name) is None:
                 _refuse(record, f"the plugin name {name!r} is reserved or not a lower-case identifier")
             elif record.kind == "local" and installed:
