@@ -27,6 +27,7 @@ COMMANDS = {
     "train": ("mi.cli.train:train", "Train a variant, keeping checkpoints."),
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
     "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
+    "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
     "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),

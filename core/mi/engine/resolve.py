@@ -95,11 +95,13 @@ class Bench:
         import torch
 
         threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
+        cpu = torch.backends.cpu.get_cpu_capability()  # and over its vectors
         return {
             "versions": dict(_versions()),
             "device": self.device,
             "dtype": self.dtype,
             "threads": threads,
+            "cpu": cpu,
         }
 
     def group(self, item: Item, epochs: tuple[int, ...] | None = None) -> GroupSpec:

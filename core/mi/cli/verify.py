@@ -1,0 +1,168 @@
+"""``mi verify``: read everything again, compute a sample again, say what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mi.cli.common import json_option, open_workspace, print_listing
+from mi.cli.show import size_of
+
+if TYPE_CHECKING:
+    from mi.domain.workspace import Variant
+    from mi.engine.verify import Verdict
+    from mi.store.integrity import Finding
+
+
+@click.command()
+@click.argument("variants", nargs=-1, metavar="VARIANT...")
+@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="How many results (one checkpoint of one analyzer) to compute again; 0 for none.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Which results (default: others each time).")
+@click.option("--device", default="cpu", show_default=True, help="Where: cpu, cuda, cuda:1.")
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    every: bool,
+    sample: int,
+    seed: int | None,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Verify VARIANT (name or family/name): every chunk, record and checkpoint is read, nothing is written.
+
+    A random sample of results is computed again and compared to the bit. Stale results are told, and are no
+    damage; damage makes the exit code 2.
+    """
+    import secrets
+
+    from mi.cli.analyze import _check_device
+    from mi.cli.choice import chosen_variants
+    from mi.engine.session import Session
+    from mi.engine.verify import verify as run
+    from mi.errors import LockedError
+
+    workspace = open_workspace(ctx)
+    chosen = chosen_variants(workspace, variants, every, "verify")
+    _check_device(device)
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    session = Session({workspace.root: workspace})
+    verdicts, refused, display = [], 0, Display()
+    try:
+        for variant in chosen:
+            try:
+                verdict = run(
+                    variant, sample=sample, seed=seed, device=device, session=session, watcher=display
+                )
+            except LockedError as error:
+                if len(chosen) == 1:
+                    raise
+                refused += 1
+                click.echo(f"mi: {error}", err=True)
+                continue
+            verdicts.append((variant, verdict))
+            if not as_json:
+                _print(variant, verdict)
+    finally:
+        display.counter.end()
+    if as_json:
+        print_listing([described(*one) for one in verdicts], {}, True, "")
+    return 2 if refused or any(v.damaged for _, v in verdicts) else 0
+
+
+def described(variant: Variant, verdict: Verdict) -> dict[str, Any]:
+    """One object a variant; keys in docs/cli-json.md."""
+    return {
+        "id": variant.id,
+        "family": variant.family.name,
+        "state": "damaged" if verdict.damaged else "ok",
+        "groups": verdict.groups,
+        "chunks": verdict.chunks,
+        "bytes": verdict.bytes,
+        "checkpoints": verdict.checkpoints,
+        "fresh": verdict.fresh,
+        "stale": verdict.stale,
+        "unjudged": verdict.unjudged,
+        "seed": verdict.seed,
+        "sample": [
+            {
+                "probe": c.draw.judged.probe,
+                "analyzer": c.draw.judged.analyzer,
+                "epoch": c.draw.epoch,
+                "state": c.outcome,
+                "why": c.why,
+            }
+            for c in verdict.compared
+        ],
+        "findings": [
+            {"state": f.state, "where": f.where, "what": f.what, "mend": mending(f, variant)}
+            for f in verdict.findings
+        ],
+    }
+
+
+def mending(finding: Finding, variant: Variant) -> str:
+    """What mends a finding: a command, or what to do by hand."""
+    if finding.mend == "train":
+        return "put the file back from a copy, or remove it: then its epoch is no checkpoint any more"
+    if finding.mend == "clean":
+        return f"mi clean {variant.name}"
+    if finding.mend == "analyze":
+        clean = f"mi clean {variant.name} && " if finding.state == "damaged" else ""
+        return f"{clean}mi analyze {variant.name}"
+    return ""
+
+
+def _print(variant: Variant, verdict: Verdict) -> None:
+    for finding in verdict.findings:
+        mend = mending(finding, variant)
+        tail = f" ({mend})" if mend else ""
+        click.echo(f"{variant.name}: {finding.state}: {finding.where}: {finding.what}{tail}")
+    said = [
+        f"{verdict.groups} analyses in {verdict.chunks:,} chunks and {verdict.checkpoints} checkpoints, "
+        f"{size_of(verdict.bytes)} read",
+        f"{verdict.fresh} results fresh, {verdict.stale} stale",
+    ]
+    if verdict.unjudged:
+        said.append(f"{verdict.unjudged} analyses not judged")
+    if verdict.compared:
+        near, equal = verdict.count("near"), verdict.count("equal")
+        within = f", {near} within the tolerance" if near else ""
+        again = f"{len(verdict.compared)} computed again: {equal} equal to the bit{within}"
+        said.append(f"{again} (--seed {verdict.seed})")
+    damaged = sum(f.state == "damaged" for f in verdict.findings)
+    click.echo(f"{variant.name}: {'; '.join(said)}: {f'{damaged} damaged' if damaged else 'sound'}")
+
+
+class Display:
+    """Progress of a verification on a terminal."""
+
+    def __init__(self) -> None:
+        from mi.cli.choice import Counter
+
+        self.counter = Counter()
+
+    def reading(self, variant: str, files: int) -> None:
+        """A variant's files are about to be read."""
+        self.counter.begin(f"{variant}: reading", files)
+
+    def read(self) -> None:
+        """One more file is read."""
+        self.counter.step()
+
+    def start(self, variant: str, checkpoints: int) -> None:
+        """A sample is about to be computed again."""
+        self.counter.begin(f"{variant}: computing again", checkpoints)
+
+    def checkpoint(self, variant: str, epoch: int) -> None:
+        """A checkpoint of it is done."""
+        self.counter.step()
