@@ -48,7 +48,7 @@ def find(group: str) -> list[Found]:
         if key not in seen:
             seen.add(key)
             found += _read(distribution, group, name)
-    return found
+    return sorted(found, key=lambda one: (one.source, one.entry.name if one.entry is not None else ""))
 
 
 def _read(distribution: Distribution, group: str, name: str) -> list[Found]:
