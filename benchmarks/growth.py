@@ -1,0 +1,202 @@
+"""Seconds and peak memory of `mi analyze` as the work grows: checkpoints, probe rows, width, layers.
+
+    python benchmarks/growth.py [--rounds 1] [--threads N] [--axes checkpoints,rows] [--full]
+
+Each point is a process of its own that only analyzes: its peak resident memory is its own. Every curve is
+fitted by a power law, y = a·x^b, least squares over the logarithms; of memory what is fitted is the peak
+above
+that of the same process when it had analyzed one tiny variant.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from common import (
+    FAMILY,
+    Machine,
+    make_variant,
+    options,
+    place,
+    publish,
+    settle,
+    size,
+    span,
+    table,
+    tell,
+    verdict,
+)
+
+FULL = {"rounds": 5, "scale": "full"}
+WARM = {"prime": 5, "d_model": 8, "d_head": 4, "n_heads": 2, "d_mlp": 8}
+CHILD = """
+import json, resource, sys, time
+import torch
+from mi.domain.workspace import Workspace
+from mi.engine.analyze import analyze
+root, warm, name, threads, device = sys.argv[1:]
+torch.set_num_threads(int(threads))
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+workspace = Workspace.open(root)
+analyze([workspace.variant(warm)], device=device)  # imports and first touches are not what grows
+before, start, busy = peak(), time.perf_counter(), time.process_time()
+summary = analyze([workspace.variant(name)], device=device)
+assert not summary.failures, summary.failures
+print(json.dumps({"clock": time.perf_counter() - start, "processors": time.process_time() - busy,
+                  "before": before, "peak": peak(), "passes": summary.total.forward_passes}))
+"""
+
+
+@frozen
+class Axis:
+    """One way of growing.
+
+    Attributes:
+        title, x_label: for people.
+        points: what x is -> what makes the variant (`checkpoints`, and domain parameters).
+        x: from a point to the number that is fitted.
+        analyzers: ids; empty for all of the family's.
+        what: what stays the same.
+    """
+
+    title: str
+    x_label: str
+    points: Sequence[Mapping[str, int]]
+    x: Callable[[Mapping[str, int]], int]
+    what: str
+
+
+def axes(scale: str) -> dict[str, Axis]:
+    full = scale == "full"
+    return {
+        "checkpoints": Axis(
+            "Checkpoints",
+            "checkpoints",
+            [{"prime": 31, "checkpoints": n} for n in ((10, 32, 100, 316, 1000) if full else (4, 12))],
+            lambda point: point["checkpoints"],
+            "p = 31",
+        ),
+        "rows": Axis(
+            "Probe rows",
+            "rows",
+            [{"prime": p, "checkpoints": 4} for p in ((59, 83, 113, 167, 251) if full else (13, 23))],
+            lambda point: point["prime"] ** 2,
+            "4 checkpoints; rows are p² pairs, and with them answers, frequencies and numbers grow as p",
+        ),
+        "width": Axis(
+            "Model width",
+            "d_model",
+            [
+                {
+                    "prime": 59 if full else 13,
+                    "checkpoints": 4,
+                    "d_model": d,
+                    "d_head": d // 4,
+                    "d_mlp": 4 * d,
+                }
+                for d in ((64, 128, 256, 512) if full else (16, 32))
+            ],
+            lambda point: point["d_model"],
+            "4 checkpoints, p = 59; heads and neurons grow with the residual stream"
+            if full
+            else "4 checkpoints",
+        ),
+    }
+
+
+def run(root: Path, warm: str, name: str, given: Any) -> dict[str, float]:
+    """One analysis in a process of its own."""
+    words = [str(root), warm, name, str(given.threads), given.device]
+    done = subprocess.run([sys.executable, "-c", CHILD, *words], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """B of y = a·x^b."""
+    pairs = [(math.log(a), math.log(max(b, 1e-9))) for a, b in zip(x, y, strict=True)]
+    mean_x, mean_y = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
+    spread = sum((a - mean_x) ** 2 for a, _ in pairs)
+    return float(sum((a - mean_x) * (b - mean_y) for a, b in pairs) / spread)
+
+
+def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
+    """Medians of each point, the rounds alternating between points."""
+    import statistics
+
+    from engine import forget
+
+    from mi.training import train
+
+    variants, tiny = [], ""
+    for i, point in enumerate(axis.points):
+        variants.append(make_variant(folder / f"{axis.x_label}{i}", **point))  # type: ignore[arg-type]
+        workspace = variants[-1].workspace
+        small = workspace.declare(variants[-1].family, WARM)
+        train(small, epochs=0, schedule="0")
+        tiny = small.name
+        tell(f"{axis.title}: trained {dict(point)}")
+    found: list[list[dict[str, float]]] = [[] for _ in variants]
+    for _ in range(given.rounds):
+        for measured, variant in zip(found, variants, strict=True):
+            forget(variant)
+            forget(variant.workspace.variant(tiny))
+            measured.append(run(variant.workspace.root, tiny, variant.name, given))
+            tell(f"{axis.title}: {measured[-1]}")
+    return [{key: statistics.median(one[key] for one in of) for key in of[0]} for of in found]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = options(__doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,width")
+    given = settle(parser, argv)
+    machine = Machine()
+    chosen = {name: axis for name, axis in axes(given.scale).items() if name in given.axes.split(",")}
+    with place() as folder:
+        found = {name: grow(folder, axis, given) for name, axis in chosen.items()}
+    publish(given, "growth", report(given, machine, chosen, found))
+
+
+def report(
+    given: Any, machine: Machine, chosen: Mapping[str, Axis], found: Mapping[str, list[dict[str, float]]]
+) -> str:
+    parts = [
+        f"""## Growth
+
+{FAMILY}, all its analyzers, {given.device}; each point is the median of {given.rounds} processes that \
+only analyze. \
+{machine.words(given.threads, given.device)}"""
+    ]
+    for name, axis in chosen.items():
+        x, points = [axis.x(point) for point in axis.points], found[name]
+        above = [point["peak"] - point["before"] for point in points]
+        rows = [
+            [at, span(one["clock"]), span(one["processors"]), size(one["peak"]), size(more)]
+            for at, one, more in zip(x, points, above, strict=True)
+        ]
+        head = [axis.x_label, "seconds", "processor seconds", "peak memory", "above a tiny variant's"]
+        time_b = exponent(x, [one["clock"] for one in points])
+        late_b = exponent(x[-2:], [one["clock"] for one in points[-2:]])
+        memory_b = exponent(x, above)
+        said = (
+            f"Seconds grow as {axis.x_label}^{time_b:.2f} (^{late_b:.2f} at its end), memory "
+            f"above a tiny variant's as ^{memory_b:.2f}."
+        )
+        if name == "checkpoints":
+            flat = points[-1]["peak"] / points[0]["peak"]
+            said += (
+                f" From {x[0]} to {x[-1]} checkpoints the peak grows {flat:.2f} ×; it must stay flat: "
+                f"{verdict(flat <= 1.10)}."
+            )
+        parts.append(f"### {axis.title}\n\n{axis.what}.\n\n{table(head, rows)}\n\n{said}")
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
