@@ -10,6 +10,8 @@ MI := $(BIN)/mi
 # demo: SERVE=0 ends instead of serving; without a terminal on standard input it ends too.
 SERVE ?= $(shell [ -t 0 ] && echo 1 || echo 0)
 PORT ?= 5006
+# bench: BENCH= for a try of minutes that writes nothing
+BENCH ?= --full
 DEMO_FAMILY := modular_addition_1layer
 DEMO_SET := --set prime=59 --set train_fraction=0.5
 DEMO_TRAIN := --epochs 3000 --checkpoints 0:3000:50 --threads 1 --resume
@@ -20,7 +22,7 @@ help:
 	@echo "make demo    set up, train two variants through grokking, analyze, serve (SERVE=0: end instead)"
 	@echo "make test    set up, then lint, types and all tests, those in a real Chromium included"
 	@echo "make soak    long kill, soak and scale tests; writes benchmarks/soak.md"
-	@echo "make bench   the benchmarks behind the README's figures"
+	@echo "make bench   the benchmarks behind every figure; writes benchmarks/README.md (BENCH=: a short try)"
 
 $(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mi needs Python 3.11 or newer; name one with PYTHON=")'
@@ -63,7 +65,7 @@ soak: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/engine.py --checkpoints 61 --rounds 3
+	for one in engine analyzers reading growth; do $(BIN)/python benchmarks/$$one.py $(BENCH) || exit; done
 	$(BIN)/python benchmarks/app.py
 
 clean:
