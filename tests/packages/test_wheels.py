@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ DATA = {
         "mi/server/templates/report.html.j2",
         "mi/server/assets/report.js",
         "mi/views/assets/page.html.j2",
+        "mi/skeleton/templates/package/plugin.py.j2",
     },
     "mi-modular-arithmetic": {
         "mi_modular_arithmetic/py.typed",
@@ -40,7 +42,9 @@ def test_a_wheel_holds_its_packages_whole_and_nothing_else(distributions: list[D
         files = {name for name in one.wheel_files() if not name.startswith(info)}
         assert files == one.package_files(), one.name
         assert files >= DATA.get(one.name, set())
-        assert not [name for name in files if "tests" in name.split("/") or name.endswith(".pyc")]
+        assert not [
+            name for name in files if re.search(r"^tests/|(^|/)(test_\w+|conftest)\.py$|\.pyc$", name)
+        ]
         typed = {f"{package.name}/py.typed" for package in one.packages}
         assert files >= typed, one.name
 
