@@ -42,6 +42,10 @@ class PluginError(MiError):
     """A plugin that could not be loaded, or that does not keep its contract."""
 
 
+class PluginWarning(UserWarning):
+    """What a plugin did wrong, or a local one that is not run, where there is no terminal to say it on."""
+
+
 class PlanError(MiError):
     """Work that cannot be done as asked: a missing site, an unmet need, a cycle."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from attrs import define, field
 
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
-from mi.errors import UnknownNameError, unknown
+from mi.errors import PluginWarning, UnknownNameError, unknown
 from mi.lab.variant import LabVariant
 from mi.plugins import Host
 from mi.views.cache import ByteCache
@@ -19,14 +20,24 @@ from mi.views.cache import ByteCache
 def open(path: str | Path | None = None, *, host: Host | None = None) -> Lab:
     """The workspace at ``path``; by default that of ``MI_WORKSPACE``, else of this folder or one above it.
 
+    A plugin that fails, now or later, and a local plugin that is not trusted, is a
+    :class:`mi.errors.PluginWarning`.
+
     Args:
         path: the folder that holds ``model_families/``.
-        host: loaded plugins; all that are installed by default.
+        host: loaded plugins; all that are installed by default, and the workspace's own.
 
     Raises:
         StoreError: there is no workspace.
     """
-    return Lab(Workspace.open(path, host))
+    workspace = Workspace.open(path, host)
+    if host is None:
+        workspace.host.announce(_warn)
+    return Lab(workspace)
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, PluginWarning, stacklevel=2)
 
 
 class Families(Mapping[str, Family]):
