@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+
+from mi.testing import Ran, run
 
 SITE = Path(__file__).parent / "sample"
 FAMILY = "sample_sums"
-
-
-@frozen
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
 Mi = Callable[..., Ran]
 
 
@@ -90,16 +78,6 @@ def mi(root: Path) -> Mi:
     return lambda *arguments: run("-w", str(root), *arguments)
 
 
-def run(*arguments: str) -> Ran:
-    """``mi ARGUMENTS`` in this process, through the entry point's own error handling."""
-    from mi.cli.group import cli
-
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = cli.run(list(arguments))
-    return Ran(code, out.getvalue(), err.getvalue())
-
-
 def run_process(*arguments: str, cwd: Path | None = None, **environ: str) -> Ran:
     """``mi ARGUMENTS`` in a process of its own, with the sample plugin installed."""
     done = subprocess.run(
@@ -116,9 +94,4 @@ def run_process(*arguments: str, cwd: Path | None = None, **environ: str) -> Ran
 
 def refusal(ran: Ran) -> str:
     """The one sentence of a refused command: exit code 2, nothing else on either stream."""
-    assert ran.code == 2, (ran.out, ran.err)
-    assert ran.out == ""
-    lines = ran.err.splitlines()
-    assert len(lines) == 1, ran.err
-    assert lines[0].startswith("mi: ")
-    return lines[0].removeprefix("mi: ")
+    return ran.refusal()
