@@ -1,0 +1,1 @@
+"""Induction heads in two-layer attention-only transformers, for `mi`."""
