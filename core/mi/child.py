@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,14 +38,16 @@ _START = (
 class Report:
     """The child's side: what it says to its parent."""
 
-    def __init__(self, file: Path, inbox: BinaryIO, limit: float) -> None:
+    def __init__(self, file: Path, inbox: BinaryIO, limit: float, renew: bool) -> None:
         # A descriptor of our own: code that closes or replaces the standard streams does not reach it.
         self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._inbox, self._limit = inbox, limit
+        self._inbox, self._limit, self._renew = inbox, limit, renew
 
     def say(self, **data: Any) -> None:
         """Tell the parent; what is said later under the same name replaces it."""
         os.write(self._file, json.dumps(data).encode() + b"\n")
+        if self._renew:
+            faulthandler.dump_traceback_later(self._limit)
 
     def phase(self, words: str, **data: Any) -> None:
         """Name what begins now, so that an end of the process is told as "while …"."""
@@ -68,7 +70,7 @@ def serve(job: Mapping[str, Any]) -> None:
     sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     faulthandler.enable()
     faulthandler.dump_traceback_later(job["limit"])  # where it hangs, just before the parent ends it
-    report = Report(Path(job["report"]), inbox, job["limit"])
+    report = Report(Path(job["report"]), inbox, job["limit"], job["renew"])
     resolve(job["function"])(job["argument"], report)
     report.say(done=True)
     for stream in (sys.stdout, sys.stderr):
@@ -100,13 +102,15 @@ class Child:
         function: ``"module:name"`` of a ``f(argument, report: Report)``.
         argument: plain JSON.
         limit: seconds until it is killed; counted anew after :meth:`send`.
+        renew: count anew after each of its words: for work of which nobody knows the length.
     """
 
-    def __init__(self, function: str, argument: Any, limit: float) -> None:
-        self.limit = limit
+    def __init__(self, function: str, argument: Any, limit: float, *, renew: bool = False) -> None:
+        self.limit, self.renew, self.heard = limit, renew, 0
         self.folder = Path(tempfile.mkdtemp(prefix="mi-child-"))
         self.report, self.output = self.folder / "report.jsonl", self.folder / "printed.txt"
-        job = {"path": sys.path, "report": str(self.report), "limit": limit, "function": function}
+        job: dict[str, Any] = {"path": sys.path, "report": str(self.report), "function": function}
+        job |= {"limit": limit, "renew": renew}
         try:
             with self.output.open("wb") as output:
                 self.process = subprocess.Popen(
@@ -148,10 +152,16 @@ class Child:
             time.sleep(0.02)
         return said[name]
 
-    def finish(self) -> Ended:
-        """Wait for the child's end."""
+    def finish(self, watch: Callable[[Mapping[str, Any]], None] | None = None) -> Ended:
+        """Wait for the child's end.
+
+        Args:
+            watch: called now and then with all that the child has said.
+        """
         while not self._ended():
-            time.sleep(0.02)
+            if watch is not None:
+                watch(self._said())
+            time.sleep(0.02 if watch is None else 0.2)
         self._end()  # what it started and left behind
         said, printed = self._said(), self._printed()
         doing = f" while {said['phase']}" if "phase" in said else ""
@@ -166,6 +176,9 @@ class Child:
     def _ended(self) -> bool:
         if self.process.poll() is not None:
             return True
+        if self.renew and self.report.exists() and self.report.stat().st_size != self.heard:
+            self.heard = self.report.stat().st_size
+            self.deadline = time.monotonic() + self.limit
         if time.monotonic() > self.deadline + 1:  # the second is for the traceback that the child prints
             self.killed = f"did not come back within {self.limit:g} s"
         elif self.output.stat().st_size > PRINTED_LIMIT:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sample_plugin import FAMILY, Ran, run
 
 from mi import doctor
+from mi.child import Ended, Report
 from mi.doctor import Context, Finding, chromium, machine, packages, results, tested
 
 VARIANT = "n7_seed0"
@@ -46,9 +48,25 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return make
 
 
+def looked(root: Path, *, deep: bool = False) -> list[Finding]:
+    """What the check of results finds; its child's part is done in this process, which has torch already."""
+    said = root / "said.jsonl"
+    said.unlink(missing_ok=True)
+    results.look({"root": str(root), "deep": deep}, Report(said, sys.stdin.buffer, 60, renew=False))
+    told: dict[str, Any] = {}
+    for line in said.read_text().splitlines():
+        told |= json.loads(line)
+    return list(results.findings(Ended(told, "", ""), Context(root=root, deep=deep)))
+
+
 def wrong(root: Path, *, deep: bool = False) -> list[Finding]:
-    """What the check of results does not like."""
-    return [f for f in results.check(Context(root=root, deep=deep)) if f.state != "ok"]
+    """What it does not like."""
+    return [f for f in looked(root, deep=deep) if f.state != "ok"]
+
+
+def flat(ran: Ran) -> str:
+    """What was printed, without its line breaks."""
+    return " ".join(ran.out.split())
 
 
 def the_one(found: list[Finding]) -> Finding:
@@ -69,10 +87,10 @@ def test_nothing_is_wrong_where_nothing_is(trained: Path) -> None:
     assert re.search(r"^  ok +family sample_sums: 4 files are valid$", ran.out, re.MULTILINE)
     assert re.search(r"^  ok +torch [\d.]+\S* computes on \d+ threads", ran.out, re.MULTILINE)
     assert re.search(r"^  ok +sample 1.0 loaded, in [\d.]+ ms$", ran.out, re.MULTILINE)
-    read = f"{FAMILY}/{VARIANT}: 5 checkpoints, 5 training states, 2 analyses, read to the last byte"
-    assert read in " ".join(ran.out.split())
+    assert re.search(
+        rf"{FAMILY}/{VARIANT}: 5 checkpoints, 5 training states, 2 analyses, \S+ MB read", flat(ran)
+    )
     assert re.search(r"^no problems, \w+ warnings?, \d+ fine$", ran.out.splitlines()[-1])
-    assert all(len(line) <= 80 or line.split()[-1] in line[-80:] for line in ran.out.splitlines())
 
 
 def test_it_comes_back_when_everything_is_broken(
@@ -103,97 +121,73 @@ def test_it_comes_back_when_everything_is_broken(
     assert checked["mend"] == "mi plugins bomb"
 
 
-def test_a_malformed_family_is_named_and_the_rest_is_still_judged(
+def test_a_malformed_family_is_named_and_the_rest_is_judged_in_spite_of_a_deadly_plugin(
     root: Path, distribution: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(root / "model_families" / FAMILY, root / "model_families" / "broken")
     path = root / "model_families" / "broken" / "family.json"
     data = json.loads(path.read_text())
     path.write_text(json.dumps(data | {"name": "broken", "parameters": {"size": {"type": "integer"}}}))
+    distribution("mi-bomb", "1.0", "mi-core>=0.1,<1", plugin="import os; os._exit(9)")
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "sample,bomb")
+    found = rows(run("-w", str(root), "doctor", "--json"))
+    # Nobody knows yet that this plugin ends the process that loads all of them.
+    assert found["workspace: validation"]["sentence"] == (
+        "families cannot be validated: it ended the process with code 9 while loading plugins"
+    )
+    assert found["workspace: validation"]["mend"] == "mi plugins --check"
+    assert run("-w", str(root), "plugins", "bomb").code == 2
     ran = run("-w", str(root), "doctor", "--json")
     assert ran.code == 2
     found = rows(ran)
+    assert "at its last load" in found["plugins: bomb"]["sentence"]
+    assert found[f"workspace: family {FAMILY}"]["state"] == "ok"
     bad = found["workspace: model_families/broken/family.json/0"]
     assert bad["state"] == "problem"
     assert bad["sentence"].startswith("model_families/broken/family.json: parameters.size.type is 'integer'")
     assert bad["mend"].startswith("edit model_families/broken/family.json")
-    assert found[f"workspace: family {FAMILY}"]["state"] == "ok"
-    # A plugin that ends its process ends that of the validation too, unless it is known to.
-    distribution("mi-bomb", "1.0", "mi-core>=0.1,<1", plugin="import os; os._exit(9)")
-    monkeypatch.setenv("MI_LOAD_PLUGINS", "sample,bomb")
-    found = rows(run("-w", str(root), "doctor", "--json"))
-    assert found["workspace: validation"]["sentence"] == (
-        "families cannot be validated: a process ended the process with code 9 while loading plugins"
-    )
-    assert found["workspace: validation"]["mend"] == "mi plugins --check"
-    assert run("-w", str(root), "plugins", "bomb").code == 2
-    found = rows(run("-w", str(root), "doctor", "--json"))
-    assert "at its last load" in found["plugins: bomb"]["sentence"]
-    assert found[f"workspace: family {FAMILY}"]["state"] == "ok"
 
 
-def test_a_truncated_chunk_is_found_by_reading_and_mended_as_it_says(trained: Path, folder: Path) -> None:
+def test_a_truncated_chunk_is_found_by_reading(trained: Path, folder: Path) -> None:
     chunk = folder / "artifacts.zarr/full/sample.answers/right/c/0/0/0"
     chunk.write_bytes(chunk.read_bytes()[:-5])
     assert wrong(trained) == []
     found = the_one(wrong(trained, deep=True))
     assert found.state == "problem"
-    assert f"results/{FAMILY}/{VARIANT}/artifacts.zarr/full/sample.answers/right/c/0/0/0" in found.sentence
-    assert found.mend == f"rm {chunk} && mi analyze {VARIANT}"
-    chunk.unlink()
-    assert "missing chunk" in the_one(wrong(trained)).sentence
-    assert run("-w", str(trained), "analyze", VARIANT, "--threads", "1").code == 0
-    assert wrong(trained, deep=True) == []
+    place = f"results/{FAMILY}/{VARIANT}/artifacts.zarr/full/sample.answers/right/c/0/0/0"
+    assert found.sentence.startswith(f"{place}: damaged chunk (epoch 0, 10, 20, 30 and 1 more)")
+    assert found.mend == f"mi clean {VARIANT} && mi analyze {VARIANT}"
 
 
-def test_a_damaged_coordinate_is_mended_as_it_says(trained: Path, folder: Path) -> None:
-    chunk = folder / "artifacts.zarr/full/sample.answers/x/c/0"
-    chunk.write_bytes(b"\0" * 20)
-    found = the_one(wrong(trained, deep=True))
-    commits = folder / "commits/full/sample.answers"
-    assert found.mend == f"rm -r {commits} && mi analyze {VARIANT}"
-    shutil.rmtree(commits)
-    assert run("-w", str(trained), "analyze", VARIANT, "--threads", "1").code == 0
-    assert wrong(trained, deep=True) == []
-
-
-def test_an_empty_chunk_is_found_without_reading(trained: Path, folder: Path) -> None:
-    chunk = folder / "artifacts.zarr/full/sample.curve/share/c/0"
-    chunk.write_bytes(b"")
+def test_a_missing_chunk_is_found_without_reading(trained: Path, folder: Path) -> None:
+    (folder / "artifacts.zarr/full/sample.curve/share/c/0").unlink()
     found = the_one(wrong(trained))
     assert found.state == "problem"
-    assert found.sentence.endswith("sample.curve/share/c/0: empty chunk")
+    assert found.sentence.endswith("sample.curve/share/c/0: missing chunk")
 
 
-def test_commit_records_and_arrays_that_do_not_fit_are_found(trained: Path, folder: Path) -> None:
+def test_commit_records_that_are_gone_or_damaged_are_found(trained: Path, folder: Path) -> None:
     record = folder / "commits/full/sample.answers/0000.json"
     content = record.read_text()
     record.unlink()
-    found = the_one(wrong(trained))
-    assert found.state == "warning"
-    assert found.sentence.endswith(
-        "artifacts.zarr/full/sample.answers: nothing of it is committed, so nothing reads it"
-    )
-    assert found.mend == f"mi analyze {VARIANT}"
+    assert f"results/{FAMILY}/{VARIANT}/full/sample.answers: nothing of it is committed" in {
+        f.sentence for f in wrong(trained)
+    }
     held = json.loads(content)
     del held["epochs"]["20"]
     record.write_text(json.dumps(held))
-    assert the_one(wrong(trained)).sentence.endswith("sample.answers: 4 of 5 checkpoints are analyzed")
-    record.write_text(content[:40])
     found = the_one(wrong(trained))
     assert found.state == "problem"
-    assert "commits/full/sample.answers/0000.json: damaged commit record" in found.sentence
+    assert found.sentence.endswith("'committed' differs from the commit records at epoch 20")
+    record.write_text(content[:40])
+    assert "0000.json: damaged commit record" in the_one(wrong(trained)).sentence
     record.write_text(content)
     shutil.rmtree(folder / "artifacts.zarr/full/sample.answers")
-    found = the_one(wrong(trained))
-    assert found.state == "problem"
-    assert "sample.answers: committed, and its metadata cannot be read (No such file" in found.sentence
+    assert any(f.sentence.endswith("commit records without arrays") for f in wrong(trained))
 
 
-@pytest.mark.parametrize("kind, noun", [("checkpoints", "checkpoint"), ("states", "training state")])
-def test_a_flipped_bit_and_a_truncation_of_weights_are_found(
-    kind: str, noun: str, trained: Path, folder: Path
-) -> None:
+@pytest.mark.parametrize("kind", ["checkpoints", "states"])
+def test_a_flipped_bit_and_a_truncation_of_weights_are_found(kind: str, trained: Path, folder: Path) -> None:
     path = folder / kind / "e00000020.safetensors"
     content = path.read_bytes()
     flipped = bytearray(content)
@@ -203,14 +197,13 @@ def test_a_flipped_bit_and_a_truncation_of_weights_are_found(
     found = the_one(wrong(trained, deep=True))
     assert found.state == "problem"
     assert found.sentence.endswith(
-        f"{kind}/e00000020.safetensors: damaged {noun} (its bytes are not those that were written)"
+        f"{kind}/e00000020.safetensors: damaged, its bytes are not those that were written"
     )
-    assert f"rm results/{FAMILY}/{VARIANT}/{kind}/e00000020.safetensors" in found.mend
-    path.write_bytes(content[:-1])
-    assert f"{len(content) - 1} bytes, expected {len(content)}" in the_one(wrong(trained)).sentence
-    for damage in (b"", b"\xff" * 50, content[:8] + b"x" + content[9:]):
+    assert found.mend.startswith("put the file back from a copy")
+    for damage in (content[:-1], b"", b"\xff" * 50):
         path.write_bytes(damage)
-        assert the_one(wrong(trained)).state == "problem"
+        found = the_one(wrong(trained))
+        assert (found.state, f"{kind}/e00000020.safetensors: damaged" in found.sentence) == ("problem", True)
 
 
 def test_metadata_of_variants_are_judged(trained: Path, folder: Path) -> None:
@@ -230,13 +223,12 @@ def test_what_killed_processes_left_is_found_and_a_working_one_is_left_alone(
 
     (folder / "checkpoints" / ".e00000050.safetensors.x1.partial").write_bytes(b"half")
     (folder / ".staging").mkdir()
-    found = the_one(wrong(trained))
-    assert found.state == "warning"
-    assert "left 2 things half written" in found.sentence
+    left = wrong(trained)
     place = f"results/{FAMILY}/{VARIANT}"
-    assert found.mend == f"rm {place}/checkpoints/.e00000050.safetensors.x1.partial; rm -r {place}/.staging"
+    assert [(f.state, f.mend) for f in left] == [("warning", f"mi clean {VARIANT}")] * 2
+    assert left[0].sentence == f"{place}/.staging: left behind by a process that was killed"
     with variant_lock(VariantPaths(folder)):
-        (listed,) = results.check(Context(root=trained))
+        (listed,) = looked(trained)
     assert (listed.state, "being written by another process" in listed.sentence) == ("ok", True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,6 @@ from mi.cli.wrapped import labelled
 if TYPE_CHECKING:
     from mi.doctor import Context, Finding
 
-MANY = 20  # files that take long enough for a bar
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
@@ -42,6 +40,7 @@ def doctor(ctx: click.Context, as_json: bool, check: bool, deep: bool, timeout: 
     context = _context(ctx.find_root().obj, check, deep, timeout)
     found, shown = [], ""
     for finding in examine(context):
+        _say("")
         found.append(finding)
         if not as_json:
             shown = _print(finding, shown)
@@ -60,17 +59,13 @@ def _context(named: str | None, check: bool, deep: bool, timeout: float) -> Cont
     from mi.cli.plugins import workspace_folder
     from mi.doctor import Context
 
-    return Context(root=workspace_folder(named), load=check, deep=deep, limit=timeout, progress=_progress)
+    return Context(root=workspace_folder(named), load=check, deep=deep, limit=timeout, say=_say)
 
 
-def _progress(label: str, items: Iterable[Any]) -> Iterator[Any]:
-    """A bar on standard error, where that is a terminal and there is enough to wait for."""
-    listed = list(items)
-    if len(listed) < MANY or not sys.stderr.isatty():
-        yield from listed
-        return
-    with click.progressbar(listed, label=label, file=sys.stderr) as bar:
-        yield from bar
+def _say(text: str) -> None:
+    """How far a long check has come, on one line that the next one replaces."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
 
 def _row(finding: Finding) -> dict[str, Any]:

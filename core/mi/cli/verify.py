@@ -12,7 +12,6 @@ from mi.cli.show import size_of
 if TYPE_CHECKING:
     from mi.domain.workspace import Variant
     from mi.engine.verify import Verdict
-    from mi.store.integrity import Finding
 
 
 @click.command()
@@ -81,6 +80,8 @@ def verify(
 
 def described(variant: Variant, verdict: Verdict) -> dict[str, Any]:
     """One object a variant; keys in docs/cli-json.md."""
+    from mi.store.integrity import mending
+
     return {
         "id": variant.id,
         "family": variant.family.name,
@@ -104,27 +105,17 @@ def described(variant: Variant, verdict: Verdict) -> dict[str, Any]:
             for c in verdict.compared
         ],
         "findings": [
-            {"state": f.state, "where": f.where, "what": f.what, "mend": mending(f, variant)}
+            {"state": f.state, "where": f.where, "what": f.what, "mend": mending(f, variant.name)}
             for f in verdict.findings
         ],
     }
 
 
-def mending(finding: Finding, variant: Variant) -> str:
-    """What mends a finding: a command, or what to do by hand."""
-    if finding.mend == "train":
-        return "put the file back from a copy, or remove it: then its epoch is no checkpoint any more"
-    if finding.mend == "clean":
-        return f"mi clean {variant.name}"
-    if finding.mend == "analyze":
-        clean = f"mi clean {variant.name} && " if finding.state == "damaged" else ""
-        return f"{clean}mi analyze {variant.name}"
-    return ""
-
-
 def _print(variant: Variant, verdict: Verdict) -> None:
+    from mi.store.integrity import mending
+
     for finding in verdict.findings:
-        mend = mending(finding, variant)
+        mend = mending(finding, variant.name)
         tail = f" ({mend})" if mend else ""
         click.echo(f"{variant.name}: {finding.state}: {finding.where}: {finding.what}{tail}")
     said = [

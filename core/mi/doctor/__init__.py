@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from mi.child import Child
@@ -24,11 +25,13 @@ def examine(context: Context) -> Iterator[Finding]:
     """Everything, in the order of ``CHECKS``; slow ones start first and are waited for where they belong."""
     with ExitStack() as stack:
         torch = _start(stack, "device", lambda module: module.start(context))
+        results = validation = None
+        if context.root is not None:
+            results = _start(stack, "results", lambda module: module.start(context))
         yield from _guarded("packages", lambda: _module("packages").check(context))
         yield from _guarded("machine", lambda: _module("machine").check(context))
         rows: list[dict[str, Any]] = []
         plugins = list(_guarded("plugins", lambda: _plugins(context, rows)))
-        validation = None
         if context.root is not None:
             without = _module("plugins").dangerous(rows)
             validation = _start(stack, "declarations", lambda module: module.start(context, without))
@@ -36,7 +39,8 @@ def examine(context: Context) -> Iterator[Finding]:
         yield from plugins
         yield from _guarded("workspace", lambda: _workspace(context, validation))
         if context.root is not None:
-            yield from _guarded("results", lambda: _module("results").check(context))
+            read = partial(_ended, results, lambda said: context.say(said.get("progress", "")))
+            yield from _guarded("results", lambda: _module("results").findings(read(), context))
         yield from _guarded("chromium", lambda: _module("chromium").check(context))
 
 
@@ -65,9 +69,9 @@ def _start(stack: ExitStack, name: str, start: Callable[[Any], Child]) -> Child 
         return error
 
 
-def _ended(child: Child | Exception | None) -> Any:
+def _ended(child: Child | Exception | None, watch: Callable[[Any], None] | None = None) -> Any:
     if isinstance(child, Child):
-        return child.finish()
+        return child.finish(watch)
     raise child if child is not None else AssertionError("no child was started")
 
 

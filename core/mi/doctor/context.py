@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from attrs import field, frozen
 
-Progress = Callable[[str, Iterable[Any]], Iterable[Any]]
 
-
-def _silent(label: str, items: Iterable[Any]) -> Iterator[Any]:
-    yield from items
+def _silent(text: str) -> None:
+    """Nobody is looking."""
 
 
 @frozen(kw_only=True)
@@ -27,7 +24,7 @@ class Context:
         load: plugins are loaded, in processes of their own.
         deep: every chunk, checkpoint and training state is read.
         limit: seconds that a child process may take.
-        progress: wraps what takes long; ``progress(label, items)`` gives the items.
+        say: told in a few words how far a long check has come.
     """
 
     root: Path | None = None
@@ -36,4 +33,4 @@ class Context:
     load: bool = False
     deep: bool = False
     limit: float = 120.0
-    progress: Progress = _silent
+    say: Callable[[str], None] = _silent

@@ -59,7 +59,7 @@ def findings(ended: Ended, context: Context) -> Iterator[Finding]:
             sentence = f"family {name}: {len(verdicts)} files are valid"
             yield Finding("workspace", f"family {name}", OK, sentence)
     if ended.problem:
-        sentence = f"families cannot be validated: a process {ended.problem}"
+        sentence = f"families cannot be validated: it {ended.problem}"
         yield Finding("workspace", "validation", PROBLEM, sentence, "mi plugins --check")
     elif not families:
         yield Finding(

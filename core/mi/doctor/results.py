@@ -1,99 +1,118 @@
-"""Variants in `results/`: their files as far as that costs next to nothing; no array is read."""
+"""Variants in `results/`: checkpoints, losses, commit records and arrays, in a child process that reads them.
+
+What is whole is `mi.store.integrity`'s to say. A child, since zarr and torch read the files, and either may
+be what is broken; no plugin is loaded.
+"""
 
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from mi.doctor import artifacts, deep, tensors
+from mi.child import Child, Ended, Report
 from mi.doctor.context import Context
 from mi.doctor.finding import OK, PROBLEM, WARNING, Finding
-from mi.domain.workspace import RESULTS, Variant, Workspace
-from mi.errors import MiError
-from mi.plugins import Host
-from mi.store.checkpoints import list_checkpoints, list_states
-from mi.store.layout import VariantPaths
-from mi.store.lock import is_locked
-from mi.training.record import read_record
+
+OFTEN = 0.2  # seconds between two words of progress
+_VARIANT = "variant "
 
 
-def check(context: Context) -> Iterator[Finding]:
-    """Every variant of every family that can be read."""
-    assert context.root is not None
-    workspace = Workspace(context.root, Host(records=[]))  # no plugin: what is declared on disk suffices
-    names = workspace.family_names()
-    seen = 0
-    for name in names:
+def start(context: Context) -> Child:
+    """The child that reads; see :func:`findings`.
+
+    Raises:
+        MiError: no process can be started.
+    """
+    argument = {"root": str(context.root), "deep": context.deep}
+    return Child("mi.doctor.results:look", argument, context.limit, renew=True)
+
+
+def look(argument: Mapping[str, Any], report: Report) -> None:
+    """In the child: say the findings of one variant after the other."""
+    from mi.domain.workspace import Variant, Workspace
+    from mi.errors import MiError
+    from mi.plugins import Host
+
+    report.phase("looking for variants")
+    workspace = Workspace(Path(argument["root"]), Host(records=[]))  # what is declared on disk suffices
+    for family in workspace.family_names():
         try:
-            found = list(workspace.scan(name))
+            found = list(workspace.scan(family))
         except MiError:
             continue  # family.json is malformed, which the workspace's check says
-        for i, variant in enumerate(found):
-            seen += 1
-            if isinstance(variant, Variant):
-                yield from of_variant(variant, context)
+        for i, one in enumerate(found):
+            if isinstance(one, Variant):
+                report.phase(f"reading {one.id}")
+                report.say(**{f"{_VARIANT}{one.id}": _variant(one, argument["deep"], report)})
             else:
                 mend = "restore the file, or remove the variant's folder"
-                yield Finding("results", f"{name}/{i}", PROBLEM, _below(context.root, str(variant)), mend)
-    if not seen:
-        yield Finding("results", "variants", OK, "no variant yet; `mi train` makes one")
+                report.say(**{f"{_VARIANT}{family}/{i}": {"found": [[PROBLEM, str(one), mend]]}})
 
 
-def of_variant(variant: Variant, context: Context) -> Iterator[Finding]:
-    """One finding for each thing that is wrong, or one that says how much is right."""
-    assert context.root is not None
+def _variant(variant: Any, deep: bool, report: Report) -> dict[str, Any]:
+    from mi.errors import MiError
+    from mi.store.checkpoints import list_checkpoints, list_states
+    from mi.store.groupcheck import check_group, groups_of
+    from mi.store.integrity import DAMAGED, Tally, check_files, mending
+    from mi.store.layout import VariantPaths
+    from mi.store.lock import is_locked
+    from mi.training.record import read_record
+
     paths = VariantPaths(variant.folder)
     if is_locked(paths):
-        sentence = f"{variant.id} is being written by another process, and left out"
-        yield Finding("results", variant.id, OK, sentence)
-        return
-    found = [*_files(variant, paths, context), *_leftovers(variant, paths, context.root)]
-    for i, (state, sentence, mend) in enumerate(found):
-        yield Finding("results", f"{variant.id}/{i}", state, _below(context.root, sentence), mend)
-    if not found:
-        how = "read to the last byte" if context.deep else "looked at, not read"
-        counts = f"{len(list_checkpoints(paths))} checkpoints, {len(list_states(paths))} training states"
-        groups = len(list(paths.commits.glob("*/*")))
-        sentence = f"{variant.id}: {counts}, {groups} analyses, {how}"
-        yield Finding("results", variant.id, OK, sentence)
-
-
-def _files(variant: Variant, paths: VariantPaths, context: Context) -> Iterator[tuple[str, str, str]]:
-    analyze = f"mi analyze {shlex.quote(variant.name)}"
+        return {"busy": True, "found": []}
+    found = []
     try:
         read_record(paths)
     except MiError as error:
-        yield PROBLEM, str(error), f"restore {paths.metadata.name}, or train the variant again"
-    checkpoints = [(checkpoint.path, "checkpoint") for checkpoint in list_checkpoints(paths)]
-    states = [(path, "training state") for path in list_states(paths).values()]
-    for file, kind in context.progress(f"{variant.id}: weights", [*checkpoints, *states]):
-        problem = tensors.damage(file, deep=context.deep)
-        if problem:
-            left_out = "its epoch is then left out" if kind == "checkpoint" else "training resumes before it"
-            mend = f"restore it, or {_remove(context.root, file)} ({left_out})"
-            yield PROBLEM, f"{file}: damaged {kind} ({problem})", mend
-    yield from artifacts.look(paths, analyze)
-    if context.deep:
-        yield from deep.read(paths, analyze, variant.id, context)
+        found.append([PROBLEM, str(error), f"restore {paths.metadata.name}, or train the variant again"])
+    groups, tally = groups_of(paths), Tally(_Words(variant.id, report).read)
+    listed = list(check_files(paths, tally, deep=deep))
+    for probe, analyzer in groups:
+        listed += check_group(paths, probe, analyzer, tally, deep=deep)
+    for one in listed:
+        state = PROBLEM if one.state == DAMAGED else WARNING
+        found.append([state, f"{paths.root / one.where}: {one.what}", mending(one, variant.name)])
+    counts = {"checkpoints": len(list_checkpoints(paths)), "states": len(list_states(paths))}
+    return counts | {"found": found, "groups": len(groups), "bytes": tally.bytes}
 
 
-def _leftovers(variant: Variant, paths: VariantPaths, root: Path) -> Iterator[tuple[str, str, str]]:
-    """What a killed process left; nobody writes here now."""
-    left = sorted(path for path in paths.root.rglob(".*.partial") if path.is_file())
-    if paths.staging.exists():
-        left.append(paths.staging)
-    if left:
-        count = f"{len(left)} things" if len(left) > 1 else "something"
-        sentence = f"{variant.id}: a process that was killed left {count} half written, which nothing reads"
-        yield WARNING, sentence, "; ".join(_remove(root, path) for path in left)
+class _Words:
+    """Progress, said now and then."""
+
+    def __init__(self, variant: str, report: Report) -> None:
+        self.variant, self.report, self.count, self.last = variant, report, 0, time.monotonic()
+
+    def read(self, file: Path) -> None:
+        """One more file is read."""
+        self.count += 1
+        if time.monotonic() - self.last > OFTEN:
+            self.report.say(progress=f"{self.variant}: {self.count:,} files")
+            self.last = time.monotonic()
 
 
-def _remove(root: Path | None, path: Path) -> str:
-    shown = os.path.relpath(path, root) if root is not None else str(path)
-    return f"rm {'-r ' if path.is_dir() else ''}{shlex.quote(shown)}"
-
-
-def _below(root: Path, sentence: str) -> str:
-    return sentence.replace(f"{root / RESULTS}{os.sep}", f"{RESULTS}{os.sep}")
+def findings(ended: Ended, context: Context) -> Iterator[Finding]:
+    """What is wrong with each variant, or how much of it is right."""
+    variants = {name.removeprefix(_VARIANT): told for name, told in ended.said.items() if _VARIANT in name}
+    for id, told in variants.items():
+        for i, (state, sentence, mend) in enumerate(told["found"]):
+            below = sentence.replace(f"{context.root}{os.sep}", "")
+            yield Finding("results", f"{id}/{i}", state, below, mend)
+        if told.get("busy"):
+            sentence = f"{id} is being written by another process, and left out"
+            yield Finding("results", id, OK, sentence)
+        elif not told["found"]:
+            counts = f"{told['checkpoints']} checkpoints, {told['states']} training states"
+            how = f"{told['bytes'] / 1e6:.3g} MB read" if context.deep else "looked at, not read"
+            yield Finding("results", id, OK, f"{id}: {counts}, {told['groups']} analyses, {how}")
+    if ended.problem:
+        last = ended.printed.splitlines()[-1:]
+        why = f" ({last[0]})" if last and "Error" in last[0] else ""
+        sentence = f"results cannot be read: it {ended.problem}{why}"
+        mend = "mend what is wrong with the packages above, else report it with `mi --debug doctor`"
+        yield Finding("results", "reading", PROBLEM, sentence, mend)
+    elif not variants:
+        yield Finding("results", "variants", OK, "no variant yet; `mi train` makes one")

@@ -17,7 +17,7 @@ from mi.store.layout import VariantPaths
 if TYPE_CHECKING:
     import torch
 
-# In the header's metadata: hash of the tensors' bytes, which `mi doctor --deep` compares.
+# In the header's metadata: hash of the tensors' bytes, which `check_content` compares.
 CONTENT = "mi.content"
 _NAME = re.compile(r"e(\d{8,})\.safetensors")
 
@@ -115,6 +115,27 @@ def nonfinite_weights(path: Path) -> int:
         return 0
     floats = (t for t in load_tensors(path).values() if t.is_floating_point())
     return sum(int(t.numel() - torch.isfinite(t).sum()) for t in floats)
+
+
+def check_content(path: Path) -> None:
+    """Compare the tensors' bytes with the hash that the file carries; files of other writers carry none.
+
+    Raises:
+        CheckpointError: a bit has changed, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            told = header.get("__metadata__", {}).get(CONTENT)
+            if told is None:
+                return
+            found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, AttributeError):
+        raise CheckpointError(f"{path}: damaged or no safetensors file") from None
+    if found != told:
+        raise CheckpointError(f"{path}: damaged, its bytes are not those that were written")
 
 
 def digest(path: Path) -> str:

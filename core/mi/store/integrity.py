@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from mi.errors import CheckpointError, MiError
-from mi.store.checkpoints import list_checkpoints, list_states
+from mi.store.checkpoints import check_content, list_checkpoints, list_states
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers
 from mi.store.zarrio import chunk_files, epochs_of, open_arrays
@@ -36,12 +36,28 @@ class Finding:
         where: a file or group, relative to the variant's folder.
         what: one sentence, without the place.
         mend: a verb of `mi` that mends it (``analyze``, ``clean``, ``train``); empty where none does.
+        epochs: committed epochs that it costs, where it does not cost the whole group.
+        file: the file, where it is a single one that could go.
     """
 
     state: str
     where: str
     what: str
     mend: str = ""
+    epochs: tuple[int, ...] = ()
+    file: Path | None = None
+
+
+def mending(finding: Finding, variant: str) -> str:
+    """What mends a finding of a variant: a command, or what to do by hand."""
+    if finding.mend == "train":
+        return "put the file back from a copy, or remove it: then its epoch is no checkpoint any more"
+    if finding.mend == "clean":
+        return f"mi clean {variant}"
+    if finding.mend == "analyze":
+        clean = f"mi clean {variant} && " if finding.state == DAMAGED else ""
+        return f"{clean}mi analyze {variant}"
+    return ""
 
 
 @define
@@ -130,7 +146,7 @@ def _tensors(file: Path, deep: bool) -> tuple[tuple[Any, ...], int]:
     """Names, shapes and dtypes of a safetensors file, sorted; and how many cells are not finite (``deep``).
 
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file.
+        CheckpointError: the file is missing, truncated, no safetensors file, or (``deep``) changed.
     """
     import torch
     from safetensors import SafetensorError, safe_open
@@ -145,6 +161,8 @@ def _tensors(file: Path, deep: bool) -> tuple[tuple[Any, ...], int]:
                     tensor = held.get_tensor(name)
                     if tensor.is_floating_point():
                         bad += int((~torch.isfinite(tensor)).sum())
+        if deep:
+            check_content(file)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{file}: damaged or no safetensors file ({error})") from None
     return tuple(found), bad
