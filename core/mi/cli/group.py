@@ -28,6 +28,7 @@ COMMANDS = {
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
     "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
+    "clean": ("mi.cli.clean:clean", "Drop artifacts that are stale or nobody's."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
     "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),

@@ -6,7 +6,7 @@ something cannot be judged is no reason to call it stale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -56,7 +56,12 @@ class Judgement:
 
 
 def judge(
-    session: Session, variant: Variant, *, device: str = "cpu", without_gone: bool = False
+    session: Session,
+    variant: Variant,
+    *,
+    device: str = "cpu",
+    without_gone: bool = False,
+    but: Collection[tuple[str, str]] = (),
 ) -> list[Judgement]:
     """Every group of a variant, sorted by place.
 
@@ -65,14 +70,14 @@ def judge(
         variant: an existing variant.
         device: where a plan may build the model.
         without_gone: judge trajectories as if results whose checkpoint is gone were gone too.
-
-    Raises:
-        StoreError: a commit record is damaged.
+        but: groups to leave out, since they are damaged.
     """
     paths = VariantPaths(variant.folder)
     places: dict[tuple[str, str], list[str]] = {}
     out: list[Judgement] = []
     for probe, analyzer in groups_of(paths):
+        if (probe, analyzer) in but:
+            continue
         orphan = nobodys(variant, probe, analyzer)
         if orphan is not None:
             out.append(orphan)
@@ -114,6 +119,14 @@ def _dtype(paths: VariantPaths, probe: str, analyzer: str) -> str:
         return "float32"
 
 
+def _held(paths: VariantPaths, probe: str, id: str) -> dict[int, str]:
+    """Committed epochs; none where a record is damaged, which the plan takes as nothing committed too."""
+    try:
+        return Commits.of(paths, probe, id).read()
+    except StoreError:
+        return {}
+
+
 def _bound(variant: Variant) -> set[str]:
     """Ids of the analyzers that family.json lists, with those that they need."""
     offered = variant.workspace.host.analyzers(variant.family)
@@ -150,7 +163,7 @@ def _judged(plan: Plan, ids: Sequence[str], bound: set[str], without_gone: bool)
     there = {c.epoch for c in plan.checkpoints}
     committed: dict[str, Mapping[int, str]] = {}
     for id, work in plan.work.items():
-        held = Commits.of(paths, probe, id).read()
+        held = _held(paths, probe, id)
         gone = held.keys() - there
         unread = held.keys() & plan.damaged.keys()
         fresh = work.keep.keys() & work.fingerprints.keys()
@@ -175,7 +188,7 @@ def _judged(plan: Plan, ids: Sequence[str], bound: set[str], without_gone: bool)
         id = span.item.id
         if id not in ids:
             continue
-        whole = Commits.of(paths, probe, id).whole()
+        whole = Commits.of(paths, probe, id).whole()  # not damaged: see `but`
         mine: frozenset[int | None] = frozenset({None} if whole is not None else ())
         lost_chunks = whole == span.fingerprint and not span.fresh
         unsure = bool(plan.damaged)

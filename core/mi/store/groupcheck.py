@@ -163,20 +163,23 @@ def _chunks(
         at = f" (epoch {some_of(epochs)})" if epochs else ""
         if not file.exists():
             if vital:
-                yield Finding(DAMAGED, said(paths, file), f"missing chunk{at}", "analyze")
+                what = f"missing chunk{at}"
+                yield Finding(DAMAGED, said(paths, file), what, "analyze", tuple(epochs), file)
             continue
         tally.read(file)
         if not deep:
             continue
         values, problem = values_of(place, array, block)
         if values is None and vital:
-            yield Finding(DAMAGED, said(paths, file), f"damaged chunk{at}, {problem}", "analyze")
+            what = f"damaged chunk{at}, {problem}"
+            yield Finding(DAMAGED, said(paths, file), what, "analyze", tuple(epochs), file)
         elif values is None:
-            yield Finding(LEFT, said(paths, file), f"damaged chunk without results, {problem}", "clean")
+            what = f"damaged chunk without results, {problem}"
+            yield Finding(LEFT, said(paths, file), what, "clean", file=file)
     if deep:
         for file in sorted(place.glob("c/**/*")):
             if file.is_file() and file not in known and file.suffix != ".partial":
-                yield Finding(LEFT, said(paths, file), "a chunk outside the array", "clean")
+                yield Finding(LEFT, said(paths, file), "a chunk outside the array", "clean", file=file)
 
 
 def some_of(epochs: list[int]) -> str:

@@ -1,0 +1,127 @@
+"""``mi clean``: say which artifacts nobody will read again, ask, and drop them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mi.cli.common import json_option, open_workspace, print_listing
+from mi.cli.show import size_of
+
+if TYPE_CHECKING:
+    from mi.engine.clean import Cleaning, Drop
+
+
+@click.command()
+@click.argument("variants", nargs=-1, metavar="VARIANT...")
+@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@click.option("--dry-run", is_flag=True, help="Say what would go; write nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option(
+    "--unbound", is_flag=True, help="Drop fresh results too whose analyzer family.json does not list."
+)
+@json_option
+@click.pass_context
+def clean(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    every: bool,
+    dry_run: bool,
+    yes: bool,
+    unbound: bool,
+    as_json: bool,
+) -> int:
+    """Drop artifacts of VARIANT (name or family/name): stale ones and nobody's; say first what and how much.
+
+    Stale results, results whose checkpoint, analyzer or probe is gone, damaged ones, and what killed
+    processes left. Fresh results stay, and so does what belongs to a plugin that failed to load.
+    Checkpoints, losses and declarations are never touched.
+    """
+    from mi.cli.choice import chosen_variants
+    from mi.engine.clean import clean as run
+    from mi.engine.clean import plan_cleaning
+    from mi.engine.session import Session
+    from mi.errors import MiError
+    from mi.store.layout import VariantPaths
+    from mi.store.lock import variant_lock
+
+    workspace = open_workspace(ctx)
+    chosen = chosen_variants(workspace, variants, every, "clean")
+    session = Session({workspace.root: workspace})
+    asks = not yes and not dry_run
+    if asks and as_json:
+        raise MiError("--json prints no question: give --dry-run or --yes with it")
+    with ExitStack() as locks:
+        if not dry_run:  # held while we ask: what was said is what is done
+            for variant in chosen:
+                locks.enter_context(variant_lock(VariantPaths(variant.folder)))
+        cleanings = [plan_cleaning(variant, unbound=unbound, session=session) for variant in chosen]
+        due = [c for c in cleanings if c.drops or c.mends]
+        if not as_json:
+            for cleaning in cleanings:
+                _print(cleaning)
+        if asks and due:
+            if not sys.stdin.isatty():
+                raise MiError("nothing is dropped: there is no terminal to ask on, so --yes must be given")
+            if not click.confirm(f"Drop {_total(due)}?"):
+                click.echo("nothing is dropped")
+                return 0
+        if not dry_run:
+            for cleaning in due:
+                run(cleaning)
+    if as_json:
+        print_listing([described(c, dry_run) for c in cleanings], {}, True, "")
+    elif due and not dry_run:
+        click.echo(f"dropped {_total(due)}")
+    return 0
+
+
+def described(cleaning: Cleaning, dry_run: bool) -> dict[str, Any]:
+    """One object a variant; keys in docs/cli-json.md."""
+    due = bool(cleaning.drops or cleaning.mends)
+    state = "clean" if not due else "would drop" if dry_run else "dropped"
+    return {
+        "id": cleaning.variant.id,
+        "family": cleaning.variant.family.name,
+        "state": state,
+        "drops": [
+            {
+                "probe": d.probe,
+                "analyzer": d.analyzer,
+                "why": d.why,
+                "epochs": list(d.epochs) or None,
+                "files": d.files,
+                "bytes": d.bytes,
+            }
+            for d in cleaning.drops
+        ],
+        "kept": [{"where": place, "why": why} for place, why in cleaning.kept.items()],
+        "mends": cleaning.mends,
+        "files": cleaning.files,
+        "bytes": cleaning.bytes,
+    }
+
+
+def _print(cleaning: Cleaning) -> None:
+    name = cleaning.variant.name
+    for drop in cleaning.drops:
+        click.echo(f"{name}: {_said(drop)}")
+    for place in cleaning.mends:
+        click.echo(f"{name}: {place}: written anew from the commit records")
+    for place, why in cleaning.kept.items():
+        click.echo(f"{name}: {place} stays: {why}")
+    if not cleaning.drops and not cleaning.mends:
+        click.echo(f"{name}: nothing to drop")
+
+
+def _said(drop: Drop) -> str:
+    part = f", {len(drop.epochs)} of {len(drop.epochs) + drop.kept} epochs" if drop.epochs else ""
+    return f"{drop.place}{part}: {drop.why}: {drop.files:,} files, {size_of(drop.bytes)}"
+
+
+def _total(cleanings: list[Cleaning]) -> str:
+    files, size = sum(c.files for c in cleanings), sum(c.bytes for c in cleanings)
+    return f"{files:,} files, {size_of(size)}"

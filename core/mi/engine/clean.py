@@ -1,0 +1,218 @@
+"""What of a variant's artifacts nobody will read again, and dropping it; a kill leaves a valid store.
+
+Records go first, so that nothing visible ever points at arrays that are gone; a group leaves its place in one
+rename, into the staging folder, which the next holder of the lock clears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import define, evolve, field, frozen
+
+from mi.domain.workspace import Variant
+from mi.engine.judge import ORPHAN, UNJUDGED, Judgement, judge, nobodys
+from mi.engine.session import Session
+from mi.errors import UnknownNameError
+from mi.store.checkpoints import list_checkpoints
+from mi.store.commits import Commits
+from mi.store.groupcheck import check_group, groups_of, some_of
+from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, leftovers, said
+from mi.store.layout import VariantPaths
+from mi.store.prepare import place_of
+from mi.store.remove import drop_group, mend_flags, only_of, retract, sweep_leftovers
+from mi.store.zarrio import store_errors
+
+
+@frozen
+class Drop:
+    """Something to drop.
+
+    Attributes:
+        probe, analyzer: its place; empty for files that a killed process left behind.
+        why: one clause.
+        epochs: those of its epochs that go; empty when all of it goes.
+        kept: how many of its epochs stay.
+        files, bytes: what it takes on disk. An epoch frees no chunk that it shares with one that stays.
+        file: the one file to delete, of what is no group.
+    """
+
+    why: str
+    probe: str = ""
+    analyzer: str = ""
+    epochs: tuple[int, ...] = ()
+    kept: int = 0
+    files: int = 0
+    bytes: int = 0
+    file: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """``probe/analyzer``, or what it is."""
+        return f"{self.probe}/{self.analyzer}" if self.analyzer else self.probe or "left behind"
+
+
+@define
+class Cleaning:
+    """What a cleaning would do, or did.
+
+    Attributes:
+        variant: whose.
+        drops: what goes.
+        kept: place -> why it stays though nobody can tell whether it is fresh.
+        mends: metadata that is written anew, without any result being lost.
+    """
+
+    variant: Variant
+    drops: list[Drop] = field(factory=list)
+    kept: dict[str, str] = field(factory=dict)
+    mends: list[str] = field(factory=list)
+
+    @property
+    def files(self) -> int:
+        """Files that go."""
+        return sum(d.files for d in self.drops)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that go."""
+        return sum(d.bytes for d in self.drops)
+
+
+def plan_cleaning(variant: Variant, *, unbound: bool = False, session: Session | None = None) -> Cleaning:
+    """What would go, and what stays and why; nothing is written.
+
+    Stale results go, and those whose checkpoint is gone; what has no analyzer or probe any more; records
+    without arrays and arrays without records; chunks that cannot be read, with their epochs; what a killed
+    process left. Fresh results stay. What a plugin owns that failed to load stays.
+
+    Args:
+        variant: an existing variant.
+        unbound: drop fresh results too when family.json does not list their analyzer any more.
+        session: holds the resident model; a new one when None.
+
+    Raises:
+        UnknownNameError: the variant has no checkpoint at all, so that nothing can be judged.
+    """
+    paths = VariantPaths(variant.folder)
+    if not list_checkpoints(paths) and groups_of(paths):
+        raise UnknownNameError(
+            f"variant {variant.id} has no checkpoint, so nobody can tell what is stale; nothing is dropped"
+        )
+    session = session or Session({variant.workspace.root: variant.workspace})
+    cleaning = Cleaning(variant)
+    damage = {group: list(check_group(paths, *group, Tally(), deep=True)) for group in groups_of(paths)}
+    broken = {g for g, found in damage.items() if any(_of_group(f) for f in found)}
+    judged = {(j.probe, j.analyzer): j for j in judge(session, variant, without_gone=True, but=broken)}
+    for group, found in damage.items():
+        drop = _drop(paths, group, judged.get(group) or nobodys(variant, *group), found, unbound, cleaning)
+        if drop is not None:
+            cleaning.drops.append(drop)
+        for one in found if drop is None or drop.epochs else ():
+            if one.file is not None and one.state == LEFT:
+                size = one.file.stat().st_size
+                cleaning.drops.append(Drop(one.what, one.where, files=1, bytes=size, file=one.file))
+        flags = f"{group[0]}/{group[1]}/committed"
+        if drop is None and any(f.where == flags and f.state == DAMAGED for f in found):
+            cleaning.mends.append(flags)
+    for file in leftovers(paths):
+        files = _files(file)
+        where, size = said(paths, file), _size(files)
+        cleaning.drops.append(Drop("a killed process left it", where, files=len(files), bytes=size))
+    return cleaning
+
+
+def clean(cleaning: Cleaning) -> None:
+    """Do it. The variant's lock must be held, and have been held since the cleaning was planned.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    paths = VariantPaths(cleaning.variant.folder)
+    for drop in cleaning.drops:
+        if drop.file is not None:
+            with store_errors(drop.file, "deleted"):
+                drop.file.unlink(missing_ok=True)
+        elif not drop.analyzer:
+            continue
+        elif drop.epochs:
+            retract(paths, drop.probe, drop.analyzer, drop.epochs)
+        else:
+            drop_group(paths, drop.probe, drop.analyzer)
+    for place in cleaning.mends:
+        mend_flags(paths, *place.split("/")[:2])
+    sweep_leftovers(paths)
+
+
+def _of_group(finding: Finding) -> bool:
+    """Whether damage is such that the group as a whole cannot be read."""
+    return finding.state == DAMAGED and not finding.epochs and not finding.where.endswith("/committed")
+
+
+def _drop(
+    paths: VariantPaths,
+    group: tuple[str, str],
+    judged: Judgement | None,
+    found: list[Finding],
+    unbound: bool,
+    cleaning: Cleaning,
+) -> Drop | None:
+    path, commits = place_of(paths, *group), Commits.of(paths, *group)
+    files = [*_files(path), *_files(commits.folder)]
+    everything = Drop("", *group, files=len(files), bytes=_size(files))
+    if judged is not None and judged.state == UNJUDGED:
+        cleaning.kept["/".join(group)] = judged.why
+        return None
+    if judged is not None and judged.state == ORPHAN:
+        return evolve(everything, why=judged.why)
+    damage = next((f for f in found if _of_group(f)), None)
+    if damage is not None or judged is None:
+        return evolve(everything, why=f"damaged: {damage.what}" if damage else "damaged")
+    if not commits.files():
+        return evolve(everything, why="nothing of it is committed")
+    held = commits.read()
+    unreadable = {e for f in found for e in f.epochs}
+    going = {e for e in judged.stale | judged.gone if e is not None} | unreadable
+    if not judged.bound and unbound:
+        return evolve(everything, why="family.json does not list its analyzer")
+    if not judged.bound and judged.fresh:
+        cleaning.kept["/".join(group)] = "fresh, though family.json does not list it; --unbound drops it"
+    if None in judged.stale:
+        return evolve(everything, why="stale")
+    if unsure := sorted(e for e in judged.damaged - unreadable if e is not None):
+        said_ = f"epoch {some_of(unsure)} cannot be judged: a checkpoint (or the reference) is damaged"
+        cleaning.kept["/".join(group)] = said_
+    if None in judged.damaged:
+        cleaning.kept["/".join(group)] = "cannot be judged: a checkpoint is damaged"
+    if not going:
+        return None
+    why = ", ".join(
+        f"{len(some)} {word}"
+        for some, word in (
+            (judged.stale, "stale"),
+            (judged.gone, "without a checkpoint"),
+            (unreadable - judged.stale - judged.gone, "unreadable"),
+        )
+        if some
+    )
+    if going >= held.keys():
+        return evolve(everything, why=why)
+    freed = only_of(paths, *group, going)
+    return Drop(
+        why,
+        *group,
+        epochs=tuple(sorted(going)),
+        kept=len(held.keys() - going),
+        files=len(freed),
+        bytes=_size(freed),
+    )
+
+
+def _files(place: Path) -> list[Path]:
+    """A file, or all files below a folder."""
+    return [f for f in place.rglob("*") if f.is_file()] if place.is_dir() else [place] * place.exists()
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
