@@ -5,7 +5,6 @@ The command line prints the sentence and exits with code 2; ``--debug`` shows th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -68,6 +67,8 @@ class LockedError(StoreError):
 
 def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     """Known names most similar to ``name``, best first; substring matches count as similar."""
+    import difflib
+
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
     contained = [n for n in names if name and name in n and n not in close]

@@ -14,7 +14,8 @@ from sample_plugin import SITE
 import mi
 
 CORE = Path(mi.__file__).parent
-HEAVY = ("torch", "numpy", "zarr", "xarray", "bokeh", "transformer_lens", "pandas")
+HEAVY = ("torch", "numpy", "zarr", "xarray", "bokeh", "transformer_lens", "pandas", "scipy")
+SLOW = ("rich", "jinja2", "pluggy", "packaging", "asyncio", "mi.domain.family", "mi.plugins.host")
 # Who may import whom: a package imports only those of a lower number, and itself.
 LAYERS = {
     "domain": 0,
@@ -25,8 +26,28 @@ LAYERS = {
     "export": 4,
     "server": 4,
     "lab": 4,
+    "doctor": 4,
     "cli": 5,
 }
+
+
+def imported(code: str, folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Which of ``names`` a process has imported after ``code``, with all installed plugins."""
+    script = f"{code}\nimport sys; print('IMPORTED', *[m for m in {names!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(SITE), "MI_HOME": str(folder)},
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+def command(*arguments: str) -> str:
+    return f"from mi.cli.group import cli; assert cli.run({list(arguments)!r}) == 0"
 
 
 @pytest.mark.parametrize(
@@ -35,19 +56,23 @@ LAYERS = {
         "import mi",
         "import mi.hookspecs, mi.plugins, mi.builtin",
         "import mi; mi.hookimpl, mi.Analyzer, mi.Family, mi.Probe, mi.Visualization, mi.VariantCode",
-        "from mi.cli.group import cli; assert cli.run(['--help']) == 0",
-        "from mi.cli.group import cli; assert cli.run(['--version']) == 0",
-        "from mi.cli.group import cli; assert cli.run(['families', '--help']) == 0",
-        "from mi.cli.group import cli; assert cli.run(['plugins']) == 0",
+        "from mi.plugins import load_host; assert any(r.status == 'loaded' for r in load_host().records)",
+        command("doctor", "--help"),
+        command("families", "--help"),
     ],
 )
 def test_nothing_heavy_is_imported(code: str, tmp_path: Path) -> None:
-    script = f"{code}\nimport sys; print('HEAVY', [m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(SITE)},
-    )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    assert imported(code, tmp_path, HEAVY) == []
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "plugins", "plugins --json"])
+def test_what_answers_at_once_imports_nothing_that_it_can_do_without(arguments: str, tmp_path: Path) -> None:
+    # `packaging` alone would cost as much as all else that `mi plugins` does.
+    assert imported(command(*arguments.split()), tmp_path, (*HEAVY, *SLOW)) == []
+
+
+def test_the_test_of_imports_sees_an_import(tmp_path: Path) -> None:
+    assert imported("import mi.store.commits, numpy", tmp_path, (*HEAVY, *SLOW)) == ["numpy"]
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:

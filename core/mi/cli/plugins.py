@@ -66,7 +66,7 @@ def workspace_folder(named: str | None) -> Path | None:
     Raises:
         StoreError: one was named, and is none.
     """
-    from mi.domain.workspace import find_workspace
+    from mi.domain.place import find_workspace
     from mi.errors import MiError
 
     try:

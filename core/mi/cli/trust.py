@@ -48,7 +48,7 @@ def trust(
 
 def _files(workspace: str | None, needed: bool) -> dict[str, LocalFile]:
     """Name -> local plugin of the workspace; outside one there is none, which is an error where needed."""
-    from mi.domain.workspace import find_workspace
+    from mi.domain.place import find_workspace
     from mi.errors import StoreError
     from mi.plugins.local import local_files
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,9 @@ from attrs import Factory, define, field
 from mi.domain.code import VariantCode
 from mi.domain.family import Family, load_family
 from mi.domain.jsonfile import Fields, read_json, write_json
+from mi.domain.place import FAMILIES as FAMILIES
+from mi.domain.place import RESULTS as RESULTS
+from mi.domain.place import find_workspace as find_workspace
 from mi.domain.probe import Probe, ProbeKind, ProbeSpec
 from mi.domain.report import Report, load_report
 from mi.domain.values import check_options, is_slug
@@ -20,33 +22,7 @@ from mi.errors import FormatError, MiError, ParameterError, StoreError, UnknownN
 from mi.plugins import Host, load_host
 from mi.refs import resolve
 
-FAMILIES, RESULTS = "model_families", "results"
 PROBE_SCHEMA = CONFIG_SCHEMA = 1
-
-
-def find_workspace(start: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Path:
-    """The workspace's folder: the given one, else ``MI_WORKSPACE``, else upward from here.
-
-    Raises:
-        StoreError: there is none.
-    """
-    environ = os.environ if environ is None else environ
-    named = start if start is not None else environ.get("MI_WORKSPACE") or None
-    if named is not None:
-        root = Path(named).expanduser().resolve()
-        if (root / FAMILIES).is_dir():
-            return root
-        raise StoreError(
-            f"{root} is no workspace: it holds no {FAMILIES}/ (create one with `mi init {root}`)"
-        )
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / FAMILIES).is_dir():
-            return folder
-    raise StoreError(
-        f"no workspace: neither {here} nor a folder above it holds {FAMILIES}/ "
-        "(create one with `mi init`, or name one with --workspace)"
-    )
 
 
 @define(slots=False)

@@ -13,9 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mi.entrypoints import PLUGINS as GROUP
+from mi.plugins.plain import API_VERSION
 from mi.plugins.records import Failure, Record
 from mi.plugins.survey import BUILTIN, survey
-from mi.plugins.versions import API_VERSION
 
 if TYPE_CHECKING:
     from mi.plugins.host import HOOKS, Host

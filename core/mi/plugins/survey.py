@@ -15,9 +15,9 @@ from mi import __version__
 from mi.entrypoints import PLUGINS as GROUP
 from mi.entrypoints import Found, find
 from mi.plugins.local import LocalFile, local_files
+from mi.plugins.plain import API_VERSION, plainly_met
 from mi.plugins.records import Record
 from mi.plugins.trust import Trust
-from mi.plugins.versions import API_VERSION, check_requires, check_stated
 
 BUILTIN = "core"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -114,21 +114,25 @@ def _of_entry(found: Found) -> Candidate:
         record = Record(name=found.distribution, distribution=found.distribution, version=found.version)
         _refuse(record, found.problem)
         return Candidate(record, lambda: None)
-    verdict = check_requires(found.requires)
     record = Record(
-        name=entry.name,
-        distribution=found.distribution,
-        version=found.version,
-        value=entry.value,
-        api=verdict.api,
-        warnings=list(verdict.warnings),
+        name=entry.name, distribution=found.distribution, version=found.version, value=entry.value
     )
+    plain = plainly_met(found.requires)
+    if plain is not None:
+        record.api = plain
+        return Candidate(record, entry.load)
+    from mi.plugins.versions import check_requires
+
+    verdict = check_requires(found.requires)
+    record.api, record.warnings = verdict.api, list(verdict.warnings)
     if verdict.refusal:
         _refuse(record, verdict.refusal)
     return Candidate(record, entry.load)
 
 
 def _of_file(file: LocalFile, trust: Trust, trusted: bool) -> Candidate:
+    from mi.plugins.versions import check_stated
+
     record = Record(name=file.name, kind="local", value=str(file.path), digest=file.digest)
     if file.problem:
         _refuse(record, file.problem)

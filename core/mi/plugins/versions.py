@@ -6,7 +6,6 @@ plugin states ``mi-core>=0.1,<1``: the version that it was written for, and the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from attrs import field, frozen
@@ -17,10 +16,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mi import __version__
+from mi.plugins.plain import API_VERSION, OURS
 
 CORE = "mi-core"
-_OURS = re.compile(r"mi[-_.]core(?![\w.-])", re.IGNORECASE)
-API_VERSION = ".".join(__version__.split(".")[:2])
 
 
 @frozen
@@ -55,7 +53,7 @@ def check_requires(requires: Iterable[str], ours: str = __version__) -> Verdict:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            if _OURS.match(text):
+            if OURS.match(text):
                 return Verdict(text, warnings=[f"its requirement {text!r} cannot be read; {expected}"])
             continue
         if canonicalize_name(requirement.name) == CORE and _applies(requirement):
