@@ -43,6 +43,11 @@ class Model:
             self._before = self._state(), self._hooks()
         return self._resident.model
 
+    @property
+    def used(self) -> bool:
+        """Whether anything of it was read."""
+        return self._before is not None
+
     def run(
         self,
         tokens: Any,

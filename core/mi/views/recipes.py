@@ -37,6 +37,7 @@ def heatmap(
     *,
     x: str = "",
     y: str = "",
+    rows: Sequence[str] = (),
     square: bool = False,
     color_bar: bool = True,
     title: str = "",
@@ -47,14 +48,15 @@ def heatmap(
         sources, context: as given to ``figure``.
         field: the image field.
         x, y: axis labels; the dims' names by default.
+        rows: names of the rows, from bottom to top; the dimension's coordinates by default.
         square: keep cells about square for a grid over two like axes.
         color_bar: whether to show one.
         title: of the colour bar; the field's units by default.
     """
     source = sources[field]
-    rows, columns = np.shape(source.data["image"][0])
+    height, columns = np.shape(source.data["image"][0])
     y_dim, x_dim = (*context.visualization.fields[field].dims, "", "")[:2]
-    across, up = context.cells(x_dim, columns), context.cells(y_dim, rows)
+    across, up = context.cells(x_dim, columns), _rows(context, y_dim, height, rows)
     plot = context.figure(
         x or x_dim, y or y_dim, x_range=(across.start, across.end), y_range=(up.start, up.end), square=square
     )
@@ -89,6 +91,7 @@ def epoch_heatmap(
     field: str,
     *,
     y: str = "",
+    rows: Sequence[str] = (),
     epochs: Sequence[int] | np.ndarray | None = None,
     color_bar: bool = True,
     title: str = "",
@@ -98,7 +101,7 @@ def epoch_heatmap(
     A column reaches halfway to its neighbours, since checkpoints are not equally spaced.
 
     Args:
-        sources, context, field, y, color_bar, title: as for :func:`heatmap`.
+        sources, context, field, y, rows, color_bar, title: as for :func:`heatmap`.
         epochs: of the columns, sorted; all framed checkpoints by default.
     """
     source = sources[field]
@@ -106,7 +109,7 @@ def epoch_heatmap(
     at = np.asarray(context.data.epochs if epochs is None else epochs)
     edges = epoch_edges(at)
     y_dim = (*context.visualization.fields[field].dims, "")[0]
-    up = context.cells(y_dim, codes.shape[0])
+    up = _rows(context, y_dim, codes.shape[0], rows)
     overlap = (edges[-1] - edges[0]) * _SEAM
     # One narrow image a column: cells of any width, and a repaint costs one drawImage each.
     source.data = {
@@ -306,6 +309,11 @@ def points(
     tips = [(x_label or x, f"@{{{x}}}{{0.0000a}}"), (y_label or y, f"@{{{y}}}{{0.0000a}}"), *tooltips]
     context.hover(plot, renderer, tips)
     return plot
+
+
+def _rows(context: FigureContext, dim: str, count: int, names: Sequence[str]) -> CellAxis:
+    """Where the rows of an image lie: by name where they are given, else along the dimension."""
+    return CellAxis.of(np.asarray(list(names)), count) if len(names) else context.cells(dim, count)
 
 
 def _label(axis: Any, cells: CellAxis) -> None:

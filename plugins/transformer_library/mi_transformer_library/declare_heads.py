@@ -84,7 +84,14 @@ COPYING = Analyzer(
     function="mi_transformer_library.copying:copying_score",
     model=True,
     coordinates="mi_transformer_library.copying:coordinates",
-    outputs={"score": Output(_SCORE, units="1", description="-1 to 1; positive: copies")},
+    outputs={
+        "score": Output(
+            _SCORE,
+            units="1",
+            description="-1 to 1; positive: copies; missing for a circuit of zeros",
+            gaps=True,
+        )
+    },
 )
 
 HEADS = (ATTENTION_PATTERN, PREVIOUS_TOKEN, PREFIX_MATCHING, COPYING)

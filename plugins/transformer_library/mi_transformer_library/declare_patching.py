@@ -6,8 +6,14 @@ from mi.domain.analyzer import Analyzer, Output
 from mi.domain.values import Option
 from mi_transformer_library.declare_logits import READ_LOGITS, TARGET
 
-_ROW = {"type": "int", "minimum": 0}
-_TOKEN = {"type": "int", "default": -1, "minimum": -1}
+
+def _row(default: int, description: str) -> Option:
+    return Option(type="int", default=default, minimum=0, description=description)
+
+
+def _token(description: str) -> Option:
+    return Option(type="int", default=-1, minimum=-1, description=description)
+
 
 ACTIVATION_PATCHING = Analyzer(
     id="transformer_library.activation_patching",
@@ -19,16 +25,16 @@ ACTIVATION_PATCHING = Analyzer(
     function="mi_transformer_library.patching:activation_patching",
     model=True,
     options={
-        "clean": Option(**_ROW, default=0, description="the row whose activations are put in"),
-        "corrupt": Option(**_ROW, default=1, description="the row whose pass is patched"),
+        "clean": _row(0, "the row whose activations are put in"),
+        "corrupt": _row(1, "the row whose pass is patched"),
         "position": Option(
             type="int",
             default=-1,
             description="where the logits are read: a position that has a target; negative from the last "
             "of them",
         ),
-        "answer": Option(**_TOKEN, description="the clean row's answer, a token; -1 for its target"),
-        "against": Option(**_TOKEN, description="the corrupt row's answer, a token; -1 for its target"),
+        "answer": _token("the clean row's answer, a token; -1 for its target"),
+        "against": _token("the corrupt row's answer, a token; -1 for its target"),
     }
     | TARGET
     | READ_LOGITS,

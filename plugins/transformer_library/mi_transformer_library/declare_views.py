@@ -37,18 +37,20 @@ def _scores(id: str, title: str, says: str, low: float) -> tuple[Visualization, 
         description=f"{says} Every head at the cursor.",
         reads=(id,),
         fields={"score": Field("image", dims=("layer", "head"), scale=scale, range=(low, 1), units="1")},
-        frame=f"{_HEADS}:score_frame_{id.split('.')[1]}",
+        frame=f"{_HEADS}:score_frame",
         figure=f"{_HEADS}:score_figure",
     )
     history = Visualization(
         id=f"{id}_history",
         title=f"{title} over training",
-        description=f"{says} One line a head.",
+        description=f"{says} One row a head.",
         reads=(id,),
         fields={
-            "history": Field("line", dims=("epoch",), value="L0H0", range=(low, 1), static=True, units="1")
+            "history": Field(
+                "image", dims=("layer and head", "epoch"), scale=scale, range=(low, 1), static=True, units="1"
+            )
         },
-        static=f"{_HEADS}:history_static_{id.split('.')[1]}",
+        static=f"{_HEADS}:history_static",
         figure=f"{_HEADS}:history_figure",
         x="epoch",
     )
@@ -161,7 +163,9 @@ PATCHING_VIEW = Visualization(
     "rows; before the network tells them apart (see its clean and corrupt difference) the "
     "quotient is noise.",
     reads=(ACTIVATION_PATCHING.id,),
-    fields={"recovery": Field("image", dims=("layer", "position"), scale="symmetric", units="1")},
+    fields={
+        "recovery": Field("image", dims=("layer", "position"), scale="symmetric", range=(-1, 1), units="1")
+    },
     frame=f"{_PATCHING}:recovery_frame",
     figure=f"{_PATCHING}:recovery_figure",
     options={
@@ -180,7 +184,9 @@ PATCHING_HEADS = Visualization(
     description="The same for the output of single heads of one layer. Heads that do one thing together "
     "each recover little.",
     reads=(ACTIVATION_PATCHING.id,),
-    fields={"recovery": Field("image", dims=("head", "position"), scale="symmetric", units="1")},
+    fields={
+        "recovery": Field("image", dims=("head", "position"), scale="symmetric", range=(-1, 1), units="1")
+    },
     frame=f"{_PATCHING}:heads_frame",
     figure=f"{_PATCHING}:heads_figure",
     options={"layer": _LAYER},

@@ -114,6 +114,8 @@ class AnalyzerChecks(PluginConformance):
         declared |= {f"context value {name}" for name in analyzer.context}
         for need in analyzer.artifacts:
             declared.add(f"{'reference artifact' if need.at == 'reference' else 'artifact'} {need.analyzer}")
+        if analyzer.model:
+            declared.add("model")
         if analyzer.weights and not any(name.startswith("weight") for name in read):
             declared.add("weights")
         if unread := sorted(declared - read):

@@ -126,7 +126,7 @@ class Runner:
             with one_thread():
                 if item.analyzer.scope == "checkpoint":
                     there = self.analysis.epochs[-1] if epoch is None else epoch
-                    call.arrays = self._at(plan, watched, there, rows)
+                    call.arrays = self._at(plan, watched, there, rows, call.read)
                 else:
                     call.arrays = self._over_all(plan, watched)
         except MiError as error:
@@ -141,7 +141,7 @@ class Runner:
         ]
         return evolve(variant, family=evolve(variant.family, analyzers=tuple(uses)))
 
-    def _at(self, plan: Plan, item: Item, epoch: int, rows: np.ndarray | None) -> Arrays:
+    def _at(self, plan: Plan, item: Item, epoch: int, rows: np.ndarray | None, read: set[str]) -> Arrays:
         bench = plan.bench if rows is None else _narrowed(plan.bench, rows)
         checkpoint = at_epoch(plan.checkpoints, epoch)
         weights = read_weights(checkpoint, bench.device)
@@ -161,7 +161,11 @@ class Runner:
             )
             for n in item.analyzer.artifacts
         }
-        return moment.run(item, bench.group(item), needs)
+        try:
+            return moment.run(item, bench.group(item), needs)
+        finally:
+            if moment.model is not None and moment.model.used:
+                read.add("model")
 
     def _model(self, plan: Plan, bench: Bench, item: Item, weights: Any) -> Model | None:
         if not item.analyzer.model:
@@ -211,6 +215,7 @@ def _noted(data: CheckpointData, read: set[str]) -> CheckpointData:
         data,
         subject=evolve(data.subject, context=Reads("context value", data.context, read)),
         activations=Reads("site", data.activations, read),
+        globs=Reads("site", data.globs, read),
         weights=Reads("weight", data.weights, read),
         artifacts=Reads("artifact", data.artifacts, read),
         reference=Reads("reference artifact", data.reference, read),

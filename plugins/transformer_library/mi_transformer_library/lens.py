@@ -1,0 +1,71 @@
+"""The logit lens: the residual stream decoded before the network is done with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mi_transformer_library.anatomy import refuse, shapes
+from mi_transformer_library.losses import cross_entropy
+from mi_transformer_library.targets import Targets, check_tokens, targets
+
+if TYPE_CHECKING:
+    from mi.engine.data import CheckpointData, Subject
+
+PRE, POST = "blocks.*.hook_resid_pre", "blocks.*.hook_resid_post"
+CELLS = 2**24  # logits at a time: 128 MB in float64
+
+
+def coordinates(subject: Subject, *, target: str) -> dict[str, Any]:
+    """``stage``: ``before 0``, …, ``final``; ``position``: those that have an answer.
+
+    Raises:
+        NotApplicableError: there is no residual stream, or nothing is to be predicted.
+    """
+    layers = list(shapes(subject, PRE, 2, "(position, d_model)"))
+    shapes(subject, POST, 2, "(position, d_model)")
+    return {
+        "stage": [*(f"before {layer}" for layer in layers), "final"],
+        "position": targets(subject.probe, target).positions,
+    }
+
+
+def logit_lens(data: CheckpointData, *, target: str) -> dict[str, torch.Tensor]:
+    """``loss``, ``probability`` and ``rank`` of the answer, (stage, position) each, means over rows.
+
+    A stage is the residual stream before a layer, or after the last one, sent through the final norm and the
+    unembedding as if the layers between were not there; ``final`` gives the model's own logits.
+
+    Raises:
+        NotApplicableError: the model has no ``ln_final`` or ``unembed``, or an answer is none of its tokens.
+    """
+    found = targets(data.probe, target)
+    streams = [
+        *data.sites(PRE).values(),
+        list(data.sites(POST).values())[-1],
+    ]  # (rows, position, d_model) each
+    stages = [_stage(data, found, stream) for stream in streams]
+    return {name: torch.stack([stage[name] for stage in stages]) for name in ("loss", "probability", "rank")}
+
+
+def _stage(data: CheckpointData, found: Targets, stream: torch.Tensor) -> dict[str, torch.Tensor]:
+    module = data.model.module
+    for name in ("ln_final", "unembed"):
+        if not hasattr(module, name):
+            raise refuse(f"the model has no {name}, expected a TransformerLens model")
+    residual, answers = found.of(stream), found.on(data.device)  # (rows, P, d_model), (rows, P)
+    total: dict[str, torch.Tensor] = {}
+    low, size = 0, 1  # the first row tells how many tokens there are
+    while low < len(residual):
+        logits = module.unembed(module.ln_final(residual[low : low + size]))  # (some, P, tokens)
+        if low == 0:
+            check_tokens(found, logits.shape[-1])
+        these = answers[low : low + size]
+        loss = cross_entropy(logits, these)
+        right = logits.gather(-1, these[..., None])
+        parts = {"loss": loss, "probability": (-loss).exp(), "rank": (logits > right).sum(-1).double()}
+        for name, part in parts.items():
+            total[name] = total.get(name, 0) + part.sum(0)
+        low, size = low + size, max(CELLS // (logits.shape[1] * logits.shape[2]), 1)
+    return {name: values / len(residual) for name, values in total.items()}
