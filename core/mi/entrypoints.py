@@ -51,6 +51,21 @@ def find(group: str) -> list[Found]:
     return sorted(found, key=lambda one: (one.source, one.entry.name if one.entry is not None else ""))
 
 
+def malformed() -> list[str]:
+    """``name (path): why`` of every distribution whose entry points cannot be read.
+
+    One is enough to end whatever asks the standard library for entry points, xarray and zarr among them.
+    """
+    said = []
+    for distribution in distributions():
+        try:
+            list(distribution.entry_points)
+        except Exception as error:
+            where = getattr(distribution, "_path", "")
+            said.append(f"{_name(distribution)} ({where}): {sentence(error)}")
+    return said
+
+
 def _read(distribution: Distribution, group: str, name: str) -> list[Found]:
     version = "?"
     try:

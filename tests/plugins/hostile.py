@@ -218,14 +218,19 @@ def write_distribution(site: Path, name: str, source: str, *, dist: str = "", re
     (info / "entry_points.txt").write_text(f"[mi.plugins]\n{name} = {value}\n")
 
 
-def write_site(site: Path) -> Path:
-    """Everything above, two that claim one name, and a good plugin that must not notice."""
+def write_site(site: Path, *, broken: bool = True) -> Path:
+    """Everything above, two that claim one name, and a good plugin that must not notice.
+
+    Args:
+        site: where.
+        broken: with broken metadata, which xarray cannot bear.
+    """
     for name, plugin in {**FAILING, **BORNE, **ALONE}.items():
         write_distribution(site, name, plugin.source, requires=plugin.requires)
     for dist in ("mi-twin-one", "mi-twin-two"):
         write_distribution(site, "twin", "raise AssertionError", dist=dist)
     write_distribution(site, "good", hook(f"return [{analyzer('good')}]"))
-    for folder, (metadata, entries, _) in BROKEN.items():
+    for folder, (metadata, entries, _) in BROKEN.items() if broken else ():
         (site / folder).mkdir()
         (site / folder / "METADATA").write_bytes(metadata)
         (site / folder / "entry_points.txt").write_bytes(entries)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from plugins.hostile import ALONE, BORNE, BROKEN, FAILING, names, write_distribution, write_site
-from sample_plugin import FAMILY, SITE, Ran, root, run, run_process, sample_site
+from sample_plugin import FAMILY, SITE, Ran, root, run, run_process, sample_site, trained, trained_once
 
-__all__ = ["root", "sample_site"]
+__all__ = ["root", "sample_site", "trained", "trained_once"]
 
 LOUD = {
     **{name: f"mi: plugin {name} (mi-{name} 1.0) failed in {p.hook}: " for name, p in FAILING.items()},
@@ -76,6 +76,17 @@ def test_a_hostile_plugin_is_said_in_one_loud_line(validated: Ran, name: str) ->
     assert len(lines[0]) < 700
     assert lines[0].isprintable()
     assert lines[0].endswith(f"; see `mi plugins {name}`")
+
+
+def test_metadata_that_break_a_library_are_named(site: Path, trained: Path) -> None:
+    """xarray and others read everybody's entry points."""
+    environ = {"PYTHONPATH": f"{SITE}:{site}", "MI_LOAD_PLUGINS": "sample"}
+    ran = run_process("-w", str(trained), "show", "n7_seed0", **environ)
+    assert (ran.code, ran.out) == (2, "")
+    assert len(ran.err.splitlines()) == 1
+    assert "mi: broken metadata of " in ran.err
+    assert str(site) in ran.err
+    assert "install it anew or remove it" in ran.err
 
 
 def test_nobody_else_is_blamed(validated: Ran) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from mi.entrypoints import COMMANDS as GROUP
-from mi.entrypoints import Found, find
+from mi.entrypoints import Found, find, malformed
 from mi.errors import MiError, PluginError, nearest
-from mi.faults import is_fault, one_line, sentence
+from mi.faults import frames, is_fault, one_line, sentence
 
 # command -> (module:attribute, one line for `mi --help`); plugins add theirs through `mi.commands`
 COMMANDS = {
@@ -26,7 +26,6 @@ COMMANDS = {
     "probe": ("mi.cli.probes:probe", "Make, show and validate a probe."),
     "train": ("mi.cli.train:train", "Train a variant, keeping checkpoints."),
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
-    "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "clean": ("mi.cli.clean:clean", "Drop artifacts that are stale or nobody's."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
@@ -70,7 +69,7 @@ class LazyGroup(click.Group):
             raise
         except Exception as error:
             host = ctx.meta.get("mi.host")
-            blamed = host.blamed(error) if host is not None else ""
+            blamed = _broken_metadata(error) or (host.blamed(error) if host is not None else "")
             if not blamed:
                 raise
             raise PluginError(f"{blamed}; --debug shows the traceback") from error
@@ -118,6 +117,15 @@ class LazyGroup(click.Group):
             # The reader of a pipe (`mi variants | head`) has gone: no error, and nothing more to say.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+
+
+def _broken_metadata(error: Exception) -> str:
+    """What to remove, where an error came out of reading everybody's entry points, as xarray does."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame in frames(error)]
+    if not any(name.startswith(("importlib.metadata", "importlib_metadata")) for name in modules):
+        return ""
+    said = malformed()
+    return f"broken metadata of {said[0]}; install it anew or remove it" if said else ""
 
 
 def _plugin_commands() -> dict[str, list[Found]]:
