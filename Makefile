@@ -24,12 +24,13 @@ help:
 	@echo "make soak    long kill, soak and scale tests; writes benchmarks/soak.md"
 	@echo "make bench   the benchmarks behind every figure; writes benchmarks/README.md (BENCH=: a short try)"
 
-$(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
+$(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml examples/*/pyproject.toml) constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "mi needs Python 3.11 or newer; name one with PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable . --editable plugins/fourier_library --editable plugins/modular_arithmetic
+		--editable . --editable plugins/fourier_library --editable plugins/modular_arithmetic \
+		--editable plugins/transformer_library
 	touch $@
 
 # Two variants at a time, a thread each: at this size two processes finish sooner than two threads. The first
@@ -67,6 +68,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training.py
 	for one in engine analyzers reading growth; do $(BIN)/python benchmarks/$$one.py $(BENCH) || exit; done
 	$(BIN)/python benchmarks/app.py
+	$(BIN)/python benchmarks/startup.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -15,11 +15,13 @@ from mi_transformer_library.declare_logits import LOGITS
 from mi_transformer_library.declare_patching import PATCHING
 from mi_transformer_library.declare_views import VISUALIZATIONS
 
+ANALYZERS = (*HEADS, *LOGITS, *PATCHING)
+
 
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
     """Offered to every family."""
-    return [*HEADS, *LOGITS, *PATCHING]
+    return list(ANALYZERS)
 
 
 @hookimpl
