@@ -110,7 +110,7 @@ def _print(cleaning: Cleaning) -> None:
     for drop in cleaning.drops:
         click.echo(f"{name}: {_said(drop)}")
     for place in cleaning.mends:
-        click.echo(f"{name}: {place}: written anew from the commit records")
+        click.echo(f"{name}: {place}: written anew, no result is lost")
     for place, why in cleaning.kept.items():
         click.echo(f"{name}: {place} stays: {why}")
     if not cleaning.drops and not cleaning.mends:

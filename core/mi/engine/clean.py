@@ -18,10 +18,10 @@ from mi.errors import UnknownNameError
 from mi.store.checkpoints import list_checkpoints
 from mi.store.commits import Commits
 from mi.store.groupcheck import check_group, groups_of, some_of
-from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, leftovers, said
+from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, check_root, leftovers, said
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
-from mi.store.remove import drop_group, mend_flags, only_of, retract, sweep_leftovers
+from mi.store.remove import drop_group, mend_flags, mend_root, only_of, retract, sweep_leftovers
 from mi.store.zarrio import store_errors
 
 
@@ -116,6 +116,8 @@ def plan_cleaning(variant: Variant, *, unbound: bool = False, session: Session |
         flags = f"{group[0]}/{group[1]}/committed"
         if drop is None and any(f.where == flags and f.state == DAMAGED for f in found):
             cleaning.mends.append(flags)
+    if any(f.state == DAMAGED for f in check_root(paths)):
+        cleaning.mends.append(said(paths, paths.artifacts / "zarr.json"))
     for file in leftovers(paths):
         files = _files(file)
         where, size = said(paths, file), _size(files)
@@ -141,7 +143,14 @@ def clean(cleaning: Cleaning) -> None:
         else:
             drop_group(paths, drop.probe, drop.analyzer)
     for place in cleaning.mends:
-        mend_flags(paths, *place.split("/")[:2])
+        if place.endswith("/committed"):
+            mend_flags(paths, *place.split("/")[:2])
+    if not cleaning.drops and not cleaning.mends:
+        return
+    if any(
+        f.state == DAMAGED for f in check_root(paths)
+    ):  # it was, or a group that is dropped was consolidated
+        mend_root(paths)
     sweep_leftovers(paths)
 
 

@@ -93,14 +93,14 @@ def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Fi
     """
     yield from _weights(paths, tally, deep)
     yield from _losses(paths, tally)
-    yield from _root(paths)
+    yield from check_root(paths)
     for file in leftovers(paths):
         yield Finding(LEFT, said(paths, file), "left behind by a process that was killed", "clean")
 
 
 def leftovers(paths: VariantPaths) -> list[Path]:
     """Files and folders that a killed process left behind, sorted: nobody reads them."""
-    found = {paths.staging} if paths.staging.exists() else set()
+    found = {paths.staging} if paths.staging.is_dir() and any(paths.staging.iterdir()) else set()
     folders = (paths.artifacts, paths.commits, paths.checkpoints, paths.states, paths.losses)
     for folder in folders:
         if folder.is_dir():
@@ -207,7 +207,7 @@ def _losses(paths: VariantPaths, tally: Tally) -> Iterator[Finding]:
             tally.read(file)
 
 
-def _root(paths: VariantPaths) -> Iterator[Finding]:
+def check_root(paths: VariantPaths) -> Iterator[Finding]:
     """The consolidated metadata, which plain xarray reads, says of each node what the node itself says."""
     root = paths.artifacts
     if not root.exists():

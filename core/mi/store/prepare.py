@@ -6,6 +6,7 @@ Every function here expects the variant's lock to be held.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,5 @@ def _put(paths: VariantPaths, spec: GroupSpec, new: Path) -> None:
     unconsolidate(paths.artifacts)
     ensure_root(paths.artifacts, spec.probe)
     switch(new, place_of(paths, spec.probe, spec.analyzer), paths.staging)
+    with suppress(OSError):  # others are staged still
+        paths.staging.rmdir()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mi.domain.jsonfile import write_json
 from mi.store.commits import Commits
 from mi.store.integrity import leftovers
 from mi.store.layout import VariantPaths
@@ -101,6 +102,18 @@ def mend_flags(paths: VariantPaths, probe: str, analyzer: str) -> None:
     flags = np.isin(np.asarray(epochs_of(path, arrays)), np.asarray(sorted(held), dtype=np.int64))
     with store_errors(path / "committed", "written"):
         arrays["committed"][...] = flags
+
+
+def mend_root(paths: VariantPaths) -> None:
+    """Write the metadata of the root and of each probe's group anew, from the groups that are there.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    probes = {f.parent.parent for f in paths.artifacts.glob("*/*/zarr.json")}
+    for folder in (paths.artifacts, *sorted(probes)):
+        write_json(folder / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
+    consolidate(paths.artifacts)
 
 
 def sweep_leftovers(paths: VariantPaths) -> None:
