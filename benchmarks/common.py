@@ -181,11 +181,11 @@ def publish(given: argparse.Namespace, section: str, text: str) -> None:
 
 
 @contextmanager
-def place() -> Iterator[Path]:
-    """A folder for one benchmark, with the family's plugins and nothing of the user's own."""
+def place(*plugins: str) -> Iterator[Path]:
+    """A folder for one benchmark, with the family's plugins, the named ones, and nothing of the user's."""
     from mi.testing.workspace import isolated
 
-    with tempfile.TemporaryDirectory() as folder, isolated(Path(folder) / "home", *PLUGINS):
+    with tempfile.TemporaryDirectory() as folder, isolated(Path(folder) / "home", *PLUGINS, *plugins):
         yield Path(folder)
 
 
@@ -195,6 +195,7 @@ def make_variant(
     *,
     stride: int = 1,
     given: Mapping[str, Any] | None = None,
+    local: Sequence[str] = (),
     **parameters: Any,
 ) -> Variant:
     """A variant of the family with ``checkpoints`` checkpoints, ``stride`` optimizer steps apart.
@@ -203,15 +204,21 @@ def make_variant(
         root: of a new workspace.
         checkpoints, stride: of the training; analyses cost the same however far it went.
         given: further plugins by name.
+        local: modules of this folder that the workspace has as local plugins.
         parameters: domain parameters.
     """
     from mi.domain.scaffold import add_family, create_workspace
     from mi.domain.workspace import Workspace
+    from mi.plugins import API_VERSION
     from mi.testing.workspace import isolated_host
     from mi.training import train
 
     create_workspace(root)
-    host = isolated_host(root / ".home", *PLUGINS, *(given or {}), root=root, given=given)
+    for name in local:
+        plugin = root / "local_plugins" / f"{name}.py"
+        plugin.parent.mkdir(exist_ok=True)
+        plugin.write_text(f'from {name} import *\n\nMI_API = "{API_VERSION}"\n')
+    host = isolated_host(root / ".home", *PLUGINS, *local, *(given or {}), root=root, given=given)
     workspace = Workspace(root, host)
     add_family(workspace, FAMILY)
     variant = workspace.declare(workspace.family(FAMILY), {"train_fraction": 0.5, **parameters})

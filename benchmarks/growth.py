@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ from common import (
 )
 
 FULL = {"rounds": 5, "scale": "full"}
+LAYERED = "layered"  # a local plugin, so that the children load it too
 WARM = {"prime": 5, "d_model": 8, "d_head": 4, "n_heads": 2, "d_mlp": 8}
 CHILD = """
 import json, resource, sys, time
@@ -108,13 +110,25 @@ def axes(scale: str) -> dict[str, Axis]:
             if full
             else "4 checkpoints",
         ),
+        "layers": Axis(
+            "Layers",
+            "layers",
+            [{"layers": n, "checkpoints": 4} for n in ((1, 2, 4, 8, 16) if full else (1, 2))],
+            lambda point: point["layers"],
+            "4 checkpoints of transformers of width 128 over 512 sequences of 16 tokens; one analyzer reads "
+            "the residual stream and the neurons of every layer",
+        ),
     }
 
 
 def run(root: Path, warm: str, name: str, given: Any) -> dict[str, float]:
     """One analysis in a process of its own."""
     words = [str(root), warm, name, str(given.threads), given.device]
-    done = subprocess.run([sys.executable, "-c", CHILD, *words], check=False, capture_output=True, text=True)
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", CHILD, *words]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": here}
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -127,6 +141,16 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(sum((a - mean_x) * (b - mean_y) for a, b in pairs) / spread)
 
 
+def declare(small: Any, point: Mapping[str, int]) -> Any:
+    """The variant of a point, in the workspace of the tiny one."""
+    import layered
+
+    if "layers" in point:
+        return layered.declare(small.workspace, point["layers"])
+    parameters = {name: value for name, value in point.items() if name != "checkpoints"}
+    return small.workspace.declare(small.family, {"train_fraction": 0.5, **parameters})
+
+
 def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
     """Medians of each point, the rounds alternating between points."""
     import statistics
@@ -137,28 +161,29 @@ def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
 
     variants, tiny = [], ""
     for i, point in enumerate(axis.points):
-        variants.append(make_variant(folder / f"{axis.x_label}{i}", **point))  # type: ignore[arg-type]
-        workspace = variants[-1].workspace
-        small = workspace.declare(variants[-1].family, WARM)
-        train(small, epochs=0, schedule="0")
-        tiny = small.name
+        root = folder / f"{axis.x_label}{i}"
+        small = make_variant(root, 1, local=(LAYERED,), **WARM)
+        last = point["checkpoints"] - 1
+        variants.append(declare(small, point))
+        train(variants[-1], epochs=last, schedule=f"0:{last}:1")
+        tiny = small.id
         tell(f"{axis.title}: trained {dict(point)}")
     found: list[list[dict[str, float]]] = [[] for _ in variants]
     for _ in range(given.rounds):
         for measured, variant in zip(found, variants, strict=True):
             forget(variant)
             forget(variant.workspace.variant(tiny))
-            measured.append(run(variant.workspace.root, tiny, variant.name, given))
+            measured.append(run(variant.workspace.root, tiny, variant.id, given))
             tell(f"{axis.title}: {measured[-1]}")
     return [{key: statistics.median(one[key] for one in of) for key in of[0]} for of in found]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = options(__doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,width")
+    parser = options(__doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,width,layers")
     given = settle(parser, argv)
     machine = Machine()
     chosen = {name: axis for name, axis in axes(given.scale).items() if name in given.axes.split(",")}
-    with place() as folder:
+    with place(LAYERED) as folder:
         found = {name: grow(folder, axis, given) for name, axis in chosen.items()}
     publish(given, "growth", report(given, machine, chosen, found))
 

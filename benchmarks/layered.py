@@ -1,0 +1,156 @@
+"""A family of transformers with any number of layers, to see how analyses grow with them.
+
+Nothing is learned: the weights begin at random and every step shrinks them, which changes no cost of a pass.
+A family has one number of layers, because what an analyzer reads is declared for a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mi.domain.analyzer import Analyzer, Output, Site
+from mi.domain.code import FamilyCode, Training, TrainingPass, VariantCode
+from mi.domain.family import Family
+from mi.domain.jsonfile import write_json
+from mi.domain.probe import Rows
+from mi.domain.workspace import Variant, Workspace
+from mi.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from mi.engine.data import CheckpointData
+
+ROWS, CONTEXT, VOCABULARY, WIDTH, HEADS = 512, 16, 64, 128, 4
+
+
+class Layered(VariantCode):
+    """Random tokens; the answer is nothing in particular."""
+
+    def axes(self) -> Mapping[str, np.ndarray]:
+        import numpy as np
+
+        return {"sequence": np.arange(ROWS)}
+
+    def encode(self, columns: Mapping[str, np.ndarray]) -> Rows:
+        import numpy as np
+
+        every = np.random.default_rng(0).integers(VOCABULARY, size=(ROWS, CONTEXT))
+        return Rows(tokens=every[np.asarray(columns["sequence"])])
+
+    def dimensions(self) -> Mapping[str, Sequence[Any]]:
+        return {
+            "layer": range(self.parameters["layers"]),
+            "feature": range(WIDTH),
+            "neuron": range(4 * WIDTH),
+        }
+
+    def build_model(self, device: str) -> Any:
+        from transformer_lens.config import TransformerBridgeConfig
+        from transformer_lens.model_bridge import TransformerBridge
+
+        config = TransformerBridgeConfig(
+            d_model=WIDTH,
+            d_head=WIDTH // HEADS,
+            n_heads=HEADS,
+            n_layers=self.parameters["layers"],
+            n_ctx=CONTEXT,
+            d_vocab=VOCABULARY,
+            d_mlp=4 * WIDTH,
+            act_fn="relu",
+            normalization_type=None,
+            init_weights=False,
+        )
+        return TransformerBridge.boot_native(config, device=device).eval()
+
+    def load_weights(self, model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+        model.load_state_dict(dict(weights), strict=True)
+
+    def training(self, device: str) -> Training:
+        import torch
+
+        generator = torch.Generator().manual_seed(0)
+        shapes = {name: tensor.shape for name, tensor in self.build_model("cpu").state_dict().items()}
+        weights = {
+            name: (0.05 * torch.randn(shape, generator=generator)).to(device).requires_grad_()
+            for name, shape in shapes.items()
+        }
+
+        def step(weights: Mapping[str, torch.Tensor], step: int, generator: Any) -> TrainingPass:
+            loss = sum((w.square().sum() for w in weights.values()), start=torch.zeros(()))
+            return TrainingPass(loss=loss, metrics={"train_loss": loss.detach()})
+
+        return Training(
+            weights=weights,
+            training_pass=step,
+            evaluate=lambda weights: {},
+            optimizer=lambda tensors: torch.optim.SGD(tensors, lr=1e-3),
+            metrics=("train_loss",),
+        )
+
+
+def residual(data: CheckpointData) -> dict[str, Any]:
+    """``mean`` (layer, feature), ``active`` (layer, neuron): over rows, at the last position."""
+    import torch
+
+    layers = range(data.parameters["layers"])
+    stream = torch.stack([data.site(f"blocks.{i}.hook_resid_post", -1).mean(0) for i in layers])
+    active = torch.stack([(data.site(f"blocks.{i}.mlp.hook_post", -1) > 0).float().mean(0) for i in layers])
+    return {"mean": stream, "active": active}
+
+
+@hookimpl
+def register_family() -> FamilyCode:
+    """Transformers of any depth."""
+    return FamilyCode(id="layered.transformer", implementation=Layered)
+
+
+@hookimpl
+def analyze(family: Family) -> list[Analyzer]:
+    """One analyzer that reads every layer."""
+    if family.code != "layered.transformer":
+        return []
+    layers = range(int(family.parameters["layers"].default))
+    return [
+        Analyzer(
+            id="layered.residual",
+            version=1,
+            title="Residual stream and neurons of every layer",
+            function=residual,
+            sites=[
+                Site(f"blocks.{i}.{hook}", -1)
+                for i in layers
+                for hook in ("hook_resid_post", "mlp.hook_post")
+            ],
+            outputs={"mean": Output(("layer", "feature")), "active": Output(("layer", "neuron"), units="1")},
+        )
+    ]
+
+
+def declare(workspace: Workspace, layers: int) -> Variant:
+    """The variant with this many layers, of a family made for it."""
+    name = f"layered_{layers}"
+    folder = Path(workspace.root) / "model_families" / name
+    integer = {"type": "int", "minimum": 1, "maximum": 1000, "description": "Layers."}
+    family = {
+        "schema": 1,
+        "name": name,
+        "title": f"{layers} layers",
+        "description": "For the benchmark of growth.",
+        "code": "layered.transformer",
+        "parameters": {"layers": {**integer, "default": layers}},
+        "variant": "l{layers}",
+        "probes": {"kinds": ["core.full_grid"], "default": "full"},
+        "analyzers": [{"id": "layered.residual"}],
+        "visualizations": [],
+        "training": {"epochs": 1, "checkpoints": "0"},
+    }
+    write_json(folder / "family.json", family)
+    write_json(
+        folder / "probes" / "full.json",
+        {"schema": 1, "title": "All", "kind": "core.full_grid", "options": {}},
+    )
+    return workspace.declare(workspace.family(name), {})
