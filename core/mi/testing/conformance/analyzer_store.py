@@ -58,7 +58,7 @@ class AnalyzerConformance(AnalyzerChecks):
             broken(f"{who}: results at epochs {stored['epoch'].values.tolist()} of {list(analysis.epochs)}")
 
     def test_missing_is_told_apart(self, analyzer: Analyzer, stored: xr.Dataset) -> None:
-        """What stands for "missing" is NaN, or a sentinel that no result takes: never a number like 0."""
+        """What stands for "missing" is NaN, or a sentinel, that no result takes: never a number like 0."""
         for name, output in analyzer.outputs.items():
             fill, dtype = output.fill_value, np.dtype(output.dtype)
             if fill == fill and np.array(fill).astype(dtype) != fill:
@@ -67,6 +67,9 @@ class AnalyzerConformance(AnalyzerChecks):
             if output.dtype.startswith("float") and fill == fill:
                 broken(f"analyzer {analyzer.id}: output {name!r} declares fill={fill}, so what was never "
                        "computed reads as a number; leave fill unset for NaN")  # fmt: skip
+            if dtype.kind in "fc" and not output.gaps and (bad := ~np.isfinite(stored[name].values)).any():
+                broken(f"analyzer {analyzer.id}: output {name!r} is not finite in {bad.sum()} cells, as if "
+                       "never computed; declare gaps=True where NaN is an answer, or mend it")  # fmt: skip
             if fill == fill and bool((stored[name].values == fill).any()):
                 broken(f"analyzer {analyzer.id}: output {name!r} takes the value {fill}, which it declares "
                        "as its `fill` for missing; choose a fill that no result takes")  # fmt: skip

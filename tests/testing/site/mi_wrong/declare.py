@@ -72,6 +72,7 @@ ANALYZERS = [
     _analyzer("option", options={"n": Option(type="int", default=1, minimum=0, description="divisor")}),
     _analyzer("zero", Output(("unit",), fill=0.0, description="mean")),
     _analyzer("sentinel", Output((), "int32", fill=6, description="units")),
+    _analyzer("endless"),
     _analyzer("half", Output((), "int32", fill=0.5, description="units")),
     _analyzer("twice", Output(("draw",), description="mean"), coordinates="mi_wrong.analyses:same_names"),
     _analyzer("stale", Output(("draw",), description="mean"), coordinates="mi_wrong.analyses:draws"),
