@@ -184,31 +184,28 @@ def commands_page() -> str:
     """The help of every command, as it prints at 100 columns."""
     from mi.cli.group import COMMANDS, cli
 
-    parts = [f"{NOTE}\n# Commands\n\n```text\n{_help(cli, ['mi'])}\n```\n"]
-    context = click.Context(cli, info_name="mi")
+    context = _context(cli, "mi", None)
+    # Commands of plugins depend on what is installed.
+    own = re.sub(r"\n  \S+ +From plugin .*", "", _help(context))
+    parts = [f"{NOTE}\n# Commands\n\n{own}"]
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None, name
-        parts.append(f"## mi {name}\n\n```text\n{_help(command, ['mi', name])}\n```\n")
-        if isinstance(command, click.Group):
-            for inner in command.list_commands(context):
-                child = command.get_command(context, inner)
-                assert child is not None, inner
-                parts.append(f"### mi {name} {inner}\n\n```text\n{_help(child, ['mi', name, inner])}\n```\n")
+        inner = _context(command, name, context)
+        parts.append(f"## mi {name}\n\n{_help(inner)}")
+        for below in command.list_commands(inner) if isinstance(command, click.Group) else ():
+            child = command.get_command(inner, below)  # type: ignore[attr-defined]
+            parts.append(f"### mi {name} {below}\n\n{_help(_context(child, below, inner))}")
     return "\n".join(parts)
 
 
-def _help(command: click.Command, path: list[str]) -> str:
-    context: click.Context | None = None
-    for part in path:
-        context = click.Context(
-            command, info_name=part, parent=context, max_content_width=100, terminal_width=100
-        )
-    assert context is not None
-    text = command.get_help(context)
-    if path == ["mi"]:  # commands of plugins depend on what is installed
-        text = re.sub(r"\n  \S+ +From plugin .*", "", text)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
+    return click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+
+
+def _help(context: click.Context) -> str:
+    text = "\n".join(line.rstrip() for line in context.get_help().splitlines())
+    return f"```text\n{text}\n```\n"
 
 
 def pages() -> dict[Path, str]:
