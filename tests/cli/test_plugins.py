@@ -324,6 +324,16 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
     (text,) = map(click.unstyle, blocks([row]))
     assert max(map(len, text.splitlines())) <= 60
     assert " ".join(text.split()).count("analysis_number_") == 20
+    assert all(len(line) <= 60 for line in mi("plugins").out.splitlines()[-3:])
+
+
+def test_a_command_in_a_sentence_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mi.cli.wrapped import labelled
+
+    monkeypatch.setenv("COLUMNS", "40")
+    assert labelled("warning", "look at it, then `mi trust mine`", column=10) == (
+        "  warning   look at it, then\n            `mi trust mine`"
+    )
 
 
 def test_other_commands_say_one_loud_line_a_failure_and_go_on(root: Path, install: Install) -> None:

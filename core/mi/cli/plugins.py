@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mi.cli.common import json_option, print_listing
+from mi.cli.wrapped import paragraph
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -89,9 +90,9 @@ def _closing(rows: Rows) -> str:
     failed = sum(bool(row["failures"]) for row in rows)
     count = f"{len(rows)} {'plugin' if len(rows) == 1 else 'plugins'}"
     count += f", {failed} failed" if failed else ""
-    return (
-        f"{count}; none was loaded for this list, and ids are shown without `PLUGIN.`.\n"
-        "`mi plugins NAME` loads one and shows everything."
+    return paragraph(
+        f"{count}; none was loaded for this list, and ids are shown without `PLUGIN.`\n"
+        "`mi plugins NAME` loads one and shows everything"
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 
+_COMMAND = re.compile(r"`[^`]{1,60}`")
+_FIXED = "\u00a0"  # a space that is none to textwrap
 INDENT, LABEL = 2, 16
 
 
@@ -14,7 +17,7 @@ def width() -> int:
 
 
 def labelled(label: str, text: str, *, indent: int = INDENT, column: int = LABEL) -> str:
-    """``label`` in a column of its own, ``text`` beside it, wrapped; names are never broken.
+    """``label`` in a column of its own, ``text`` beside it, wrapped; no name or `command` is broken.
 
     Args:
         label: stands on the first line; a long one pushes the text to the right there.
@@ -23,19 +26,24 @@ def labelled(label: str, text: str, *, indent: int = INDENT, column: int = LABEL
         column: columns of the label.
     """
     first = " " * indent + label.ljust(column)
-    first = first if len(label) < column else f"{' ' * indent}{label}  "
+    first = first if len(label) < column or not label else f"{' ' * indent}{label}  "
     rest = " " * (indent + column)
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         lines += textwrap.wrap(
-            paragraph,
+            _COMMAND.sub(lambda found: found[0].replace(" ", _FIXED), paragraph),
             width(),
             initial_indent=rest if lines else first,
             subsequent_indent=rest,
             break_long_words=False,
             break_on_hyphens=False,
         ) or [first.rstrip() if not lines else ""]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_FIXED, " ")
+
+
+def paragraph(text: str) -> str:
+    """``text``, wrapped from the first column on."""
+    return labelled("", text, indent=0, column=0)
 
 
 def age(seconds: float) -> str:
