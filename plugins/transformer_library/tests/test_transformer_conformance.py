@@ -1,8 +1,6 @@
-"""The library keeps every rule of the core's kit, on a family that has never heard of it, modulo 5."""
+"""The library keeps every rule of the core's kit, on a transformer that adds modulo 5."""
 
 from mi.testing import AnalyzerConformance, VisualizationConformance
-from mi_transformer_library.declare_heads import COPYING
-from mi_transformer_library.plugin import ANALYZERS
 
 
 class OnFive:
@@ -13,8 +11,7 @@ class OnFive:
 
 
 class TestAnalyzers(OnFive, AnalyzerConformance):
-    # All but the copying score, which that family has no use for: it reads "=" and never writes it.
-    analyzers = tuple(sorted(a.id for a in ANALYZERS if a is not COPYING))
+    pass
 
 
 class TestVisualizations(OnFive, VisualizationConformance):
