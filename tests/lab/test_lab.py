@@ -273,3 +273,18 @@ def test_a_metric_measured_now_and_then_is_a_line_and_a_long_training_is_thinned
     drawn = line.data_source.data["test_loss"]
     assert len(drawn) > 100
     assert np.isfinite(drawn).all()
+
+
+def test_metrics_that_are_no_losses_are_named(variant: LabVariant) -> None:
+    import shutil
+
+    from mi.store.layout import VariantPaths
+    from mi.store.losses import LossHistory
+
+    paths = VariantPaths(variant.folder)
+    shutil.rmtree(paths.losses)
+    history = LossHistory(paths, ("gradient_norm",), 40)
+    history.record(list(range(41)), {"gradient_norm": [1.0] * 41})
+    history.save()
+    with pytest.raises(MiError, match=r"metrics are gradient_norm; expected one named SET_loss"):
+        variant.at(20).view("core.losses").data()

@@ -10,6 +10,7 @@ from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool
 from bokeh.plotting import figure as BokehFigure
 
+from mi.errors import ParameterError
 from mi.views.recipes import epoch_lines, thin
 
 if TYPE_CHECKING:
@@ -27,8 +28,16 @@ def static(data: ViewData, options: Mapping[str, Any]) -> dict[str, dict[str, np
     """Both fields' columns: ``epoch``, the nearest checkpoint's index and epoch, and one a set of data.
 
     Columns are thinned to some thousands of rows without losing an extreme; checkpoints' rows are kept.
+
+    Raises:
+        ParameterError: no metric is a loss or an accuracy.
     """
     assert data.losses is not None  # declared by the visualization
+    names = [str(name) for name in data.losses.data_vars]
+    if not any(name.rpartition("_")[2] in GROUPS.values() for name in names):
+        raise ParameterError(
+            f"the family's metrics are {', '.join(names) or 'none'}; expected one named SET_loss or SET_accuracy"
+        )
     return {field: _columns(data.losses, metric, data.epochs) for field, metric in GROUPS.items()}
 
 
