@@ -162,7 +162,7 @@ def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
     variants, tiny = [], ""
     for i, point in enumerate(axis.points):
         root = folder / f"{axis.x_label}{i}"
-        small = make_variant(root, 1, local=(LAYERED,), **WARM)
+        small = make_variant(root, 1, local=(LAYERED,), **WARM)  # type: ignore[arg-type]
         last = point["checkpoints"] - 1
         variants.append(declare(small, point))
         train(variants[-1], epochs=last, schedule=f"0:{last}:1")
