@@ -327,6 +327,29 @@ def test_artifacts_without_commits_an_epoch_are_replaced_whole(paths: VariantPat
         reader.dataset(PROBE, "plug.path")
 
 
+def test_an_artifact_that_is_missing_everywhere_is_a_result_all_the_same(paths: VariantPaths) -> None:
+    spec, reader = whole_spec(), ArtifactReader(paths)
+    nowhere = {"turn": np.int64(-1), "speed": np.full((2, 2), np.nan, np.float32)}
+    write_whole(paths, spec, nowhere, "w1", {"device": "cpu"})
+    found = reader.dataset(PROBE, "plug.path").load()
+    assert found["turn"].item() == -1 and bool(found["speed"].isnull().all())
+    assert stored(paths, spec) == ({}, "w1")
+
+
+def test_epochs_at_which_nothing_could_be_measured_survive_tidying(paths: VariantPaths) -> None:
+    spec = make_spec()
+    prepare(paths, spec, [0, 10], [])
+    writer = GroupWriter(paths, spec, [0, 10], {0: "f0", 10: "f10"}, {"device": "cpu"})
+    for epoch in (0, 10):
+        writer.put(epoch, {"x": np.full((3, 2), np.nan, np.float32), "count": np.int16(-1)})
+    writer.flush()
+    prepare(paths, spec, [0, 5, 10], [0, 10])  # an axis that is laid anew
+    tidy(paths, [spec])
+    found = ArtifactReader(paths).dataset(PROBE, ANALYZER).load()
+    assert found["epoch"].values.tolist() == [0, 10]
+    assert bool(found["x"].isnull().all()) and found["count"].values.tolist() == [-1, -1]
+
+
 def test_the_sweep_clears_what_a_killed_process_left(paths: VariantPaths) -> None:
     spec = make_spec()
     prepare(paths, spec, [0], [])

@@ -187,11 +187,11 @@ def write_whole(
     """
     commits = Commits.of(paths, spec.probe, spec.analyzer)
     new = staged(paths.staging)
-    group = create_group(new, spec, ())
+    create_group(new, spec, ())
+    arrays = open_arrays(new, "r+")
     with store_errors(new, "written"):
         for array in spec.arrays:
-            target: Any = group[array.name]
-            target[...] = values[array.name]
+            arrays[array.name][...] = values[array.name]
         fsync_files(p for p in new.rglob("*") if p.is_file())
     commits.drop()
     _put(paths, spec, new)
@@ -205,13 +205,14 @@ def _new_generation(
 ) -> None:
     """Build the group anew, with the committed epochs ``kept`` (epoch -> old position), and switch to it."""
     new = staged(paths.staging)
-    group = create_group(new, spec, axis, layout)
+    create_group(new, spec, axis, layout)
     if kept:
+        arrays = open_arrays(new, "r+")
         place = {e: i for i, e in enumerate(axis)}
         source = open_arrays(place_of(paths, spec.probe, spec.analyzer))
         with store_errors(new, "written"):
             for array in spec.arrays:
-                target: Any = group[array.name]
+                target = arrays[array.name]
                 step = target.chunks[0]
                 for low in range(0, len(axis), step):  # whole chunks of the new generation
                     there = [e for e in axis[low : low + step] if e in kept]
@@ -221,8 +222,7 @@ def _new_generation(
                     rows = source[array.name].oindex[(np.asarray([kept[e] for e in there]),)]
                     part[[place[e] - low for e in there]] = rows
                     target[low : low + step] = part
-            flags: Any = group["committed"]
-            flags[...] = np.isin(np.asarray(axis), np.asarray(sorted(kept)))
+            arrays["committed"][...] = np.isin(np.asarray(axis), np.asarray(sorted(kept)))
             fsync_files(p for p in new.rglob("*") if p.is_file())  # commit records will vouch for them
     _put(paths, spec, new)
 
