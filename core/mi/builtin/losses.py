@@ -36,7 +36,8 @@ def static(data: ViewData, options: Mapping[str, Any]) -> dict[str, dict[str, np
     names = [str(name) for name in data.losses.data_vars]
     if not any(name.rpartition("_")[2] in GROUPS.values() for name in names):
         raise ParameterError(
-            f"the family's metrics are {', '.join(names) or 'none'}; expected one named SET_loss or SET_accuracy"
+            f"the family's metrics are {', '.join(names) or 'none'}; expected one named SET_loss or "
+            "SET_accuracy"
         )
     return {field: _columns(data.losses, metric, data.epochs) for field, metric in GROUPS.items()}
 
