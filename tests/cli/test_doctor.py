@@ -223,6 +223,7 @@ def test_what_killed_processes_left_is_found_and_a_working_one_is_left_alone(
 
     (folder / "checkpoints" / ".e00000050.safetensors.x1.partial").write_bytes(b"half")
     (folder / ".staging").mkdir()
+    (folder / ".staging" / "half").write_bytes(b"")
     left = wrong(trained)
     place = f"results/{FAMILY}/{VARIANT}"
     assert [(f.state, f.mend) for f in left] == [("warning", f"mi clean {VARIANT}")] * 2
