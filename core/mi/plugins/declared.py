@@ -21,8 +21,9 @@ def misfit(declaration: Any) -> str:
 
 
 def _of_fields(value: Any, where: str) -> str:
-    hints = _hints(type(value))
-    for name in (a.name for a in attrs.fields(type(value))):
+    cls: Any = type(value)
+    hints = _hints(cls)
+    for name in (a.name for a in attrs.fields(cls)):
         problem = _of(getattr(value, name), hints[name], f"{where}{name}")
         if problem:
             return problem
