@@ -51,7 +51,7 @@ class CellAxis:
         """Positions and texts of at most about ``limit`` ticks for a labelled axis."""
         every = max(1, -(-self.count // limit))
         at = [self.start + (i + 0.5) * self.step for i in range(0, self.count, every)]
-        return at, {p: self.labels[i * every] for i, p in enumerate(at)}
+        return at, {p: self.labels[i * every] for i, p in enumerate(at)} if self.labels else {}
 
 
 def epoch_edges(epochs: np.ndarray) -> np.ndarray:

@@ -104,8 +104,8 @@ class FigureContext:
             active_scroll=None,
             toolbar_location="above",
             toolbar_inner=True,  # outside it would keep an empty row above every plot
-            x_axis_type=x_axis_type,
-            y_axis_type=y_axis_type,
+            x_axis_type="auto" if isinstance(x_range, list) else x_axis_type,  # factors have no numbers
+            y_axis_type="auto" if isinstance(y_range, list) else y_axis_type,
             x_axis_label=x or self.visualization.x or None,
             y_axis_label=y or None,
             **{k: v for k, v in given.items() if v is not None},

@@ -317,11 +317,13 @@ def _rows(context: FigureContext, dim: str, count: int, names: Sequence[str]) ->
 
 
 def _label(axis: Any, cells: CellAxis) -> None:
-    """Names instead of numbers on an axis of named cells."""
+    """Names instead of numbers on an axis of named cells; few numbered cells have a tick each."""
+    at, texts = cells.ticks()
     if cells.labels:
-        at, texts = cells.ticks()
         axis.ticker = FixedTicker(ticks=at)
         axis.major_label_overrides = texts
+    elif len(at) == cells.count:
+        axis.ticker = FixedTicker(ticks=at)
 
 
 def _dim(context: FigureContext, field: str) -> str:
