@@ -84,41 +84,48 @@ COMPOSITION = Analyzer(
 
 PREVIOUS, PREFIX = "transformer_library.previous_token_score", "transformer_library.prefix_matching_score"
 
+_PARTS = {
+    "previous": "attention to the token before, all heads of layer 0 together",
+    "matching": "matching of keys and queries, the best pair of heads",
+    "prefix": "attention to what followed, all heads of layer 1 together",
+    "loss": "fall of the loss on the repeat",
+}
+
 FORMATION = Analyzer(
     id="induction.formation",
     version=1,
     title="Formation of induction",
-    description="When the loss on the repeat falls fastest, and when the heads that end as the best ones "
-    "have risen half-way.",
+    description="When the loss on the repeat falls fastest, and when each part of the circuit has risen "
+    "half-way: progress is (x - first) / (last - first).",
     function="mi_induction.formation:formation",
     scope="trajectory",
     artifacts=(
         ArtifactNeed(LOSS_BY_DEPTH.id, at="all"),
+        ArtifactNeed(COMPOSITION.id, at="all"),
         ArtifactNeed(PREVIOUS, at="all"),
         ArtifactNeed(PREFIX, at="all"),
     ),
     outputs={
-        "progress_previous": Output(
-            ("epoch",), units="1", gaps=True, description="best previous-token head of layer 0"
-        ),
-        "progress_prefix": Output(
-            ("epoch",), units="1", gaps=True, description="best prefix-matching head of layer 1"
-        ),
-        "progress_loss": Output(
-            ("epoch",), units="1", gaps=True, description="share of the whole fall of the loss on the repeat"
-        ),
+        **{
+            f"progress_{name}": Output(("epoch",), units="1", gaps=True, description=text)
+            for name, text in _PARTS.items()
+        },
+        **{
+            f"rise_{name}": Output(
+                (), units="epoch", gaps=True, description=f"from here progress_{name} stays above one half"
+            )
+            for name in _PARTS
+        },
+        "lag": Output((), units="epoch", gaps=True, description="rise_prefix less rise_previous"),
         "bump": Output(
             (), units="epoch", gaps=True, description="middle of the steepest fall of the loss on the repeat"
         ),
-        "rise_previous": Output(
-            (), units="epoch", gaps=True, description="where progress_previous passes one half"
+        "head_previous": Output(
+            (), dtype="int32", fill=-1, description="head of layer 0 that ends with the best score"
         ),
-        "rise_prefix": Output(
-            (), units="epoch", gaps=True, description="where progress_prefix passes one half"
+        "head_prefix": Output(
+            (), dtype="int32", fill=-1, description="head of layer 1 that ends with the best score"
         ),
-        "lag": Output((), units="epoch", gaps=True, description="rise_prefix less rise_previous"),
-        "head_previous": Output((), dtype="int32", fill=-1, description="that head of layer 0"),
-        "head_prefix": Output((), dtype="int32", fill=-1, description="that head of layer 1"),
     },
 )
 

@@ -20,9 +20,9 @@ LOSSES = Visualization(
 FORMATION_LINES = Visualization(
     id="induction.formation",
     title="What comes first",
-    description="Progress of the best previous-token head, the best prefix-matching head and the loss on the "
-    "repeat, each from its value at the first checkpoint (0) to that at the last (1). A tick marks where a "
-    "line passes one half.",
+    description="Each from its value at the first checkpoint (0) to the last one (1): attention of layer 0 "
+    "to the token before, how well its keys match the queries of layer 1, attention of layer 1 to what "
+    "followed, and the loss on the repeat. A tick marks where a line passes one half.",
     reads=(FORMATION.id,),
     fields={
         "progress": Field("line", ("epoch",), value="loss", static=True, units="share of the way"),
@@ -85,10 +85,14 @@ DUPLICATE = Visualization(
 COMPOSITION_MAP = Visualization(
     id="induction.composition",
     title="Which heads compose",
-    description="At the cursor, from the weights: how much of what a head of layer 0 writes a head of layer "
-    "1 reads as its key (query, value), or how well that lets it find its own token.",
+    description="At the cursor, from the weights: how much more of what a head of layer 0 writes a head of "
+    "layer 1 reads as its key (query, value) than if they knew nothing of one another; or the share of "
+    "tokens that find themselves through the two. Nothing says that the pair is used.",
     reads=(COMPOSITION.id,),
-    fields={"score": Field("image", ("earlier", "later"), range=(0, None), units="1")},
+    fields={
+        "excess": Field("image", ("earlier", "later"), scale="symmetric", units="1"),
+        "matching": Field("image", ("earlier", "later"), range=(0, 1), units="1"),
+    },
     frame="mi_induction.views:composition_frame",
     figure="mi_induction.views:composition_figure",
     options={

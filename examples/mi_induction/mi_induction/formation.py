@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_induction.analyses import LOSS_BY_DEPTH, PREFIX, PREVIOUS
+from mi_induction.analyses import COMPOSITION, LOSS_BY_DEPTH, PREFIX, PREVIOUS
 from mi_induction.probes import TOLD
 
 if TYPE_CHECKING:
@@ -14,28 +14,34 @@ if TYPE_CHECKING:
 
 
 def formation(data: TrajectoryData) -> dict[str, Any]:
-    """Progress of the two kinds of heads and of the loss, and the epochs at which they turned.
+    """Progress of the parts of the circuit and of the loss, and the epochs at which they turned.
 
-    A progress is (x − first) / (last − first), of the head whose score is highest at the last checkpoint, so
-    that measures of different size can be laid over one another. What did not move, or rose where it should
-    fall, has none. Epochs between two checkpoints are interpolated; checkpoints lie further apart than a
-    step, so lags shorter than their distance tell nothing.
+    A progress is (x − first) / (last − first), so that measures of different size can be laid over one
+    another; what did not rise (fall, for the loss) has none. Heads of a layer are taken together: early on
+    they share the work, and which of them keeps it is settled long after the loss has fallen.
+
+    Between two checkpoints a crossing is interpolated; lags shorter than their distance tell nothing.
     """
     losses = data.artifacts[LOSS_BY_DEPTH.id]["loss"]
+    previous = data.artifacts[PREVIOUS]["score"].sel(layer=0).transpose("epoch", "head")
+    prefix = data.artifacts[PREFIX]["score"].sel(layer=1).transpose("epoch", "head")
     told = losses.sel(depth=slice(TOLD, None)).mean("depth").values  # (epoch,)
     epochs = losses["epoch"].values
-    previous, head_previous = _best(data.artifacts[PREVIOUS]["score"].sel(layer=0).values)
-    prefix, head_prefix = _best(data.artifacts[PREFIX]["score"].sel(layer=1).values)
-    progress = {"previous": _progress(previous), "prefix": _progress(prefix), "loss": _progress(-told)}
+    measures = {
+        "previous": previous.sum("head").values,
+        "matching": data.artifacts[COMPOSITION.id]["matching"].max(("earlier", "later")).values,
+        "prefix": prefix.sum("head").values,
+        "loss": -told,
+    }
+    progress = {name: _progress(values) for name, values in measures.items()}
     rise = {name: crossing(epochs, values, 0.5) for name, values in progress.items()}
     return {
         **{f"progress_{name}": values for name, values in progress.items()},
-        "bump": steepest(epochs, told),
-        "rise_previous": rise["previous"],
-        "rise_prefix": rise["prefix"],
+        **{f"rise_{name}": epoch for name, epoch in rise.items()},
         "lag": rise["prefix"] - rise["previous"],
-        "head_previous": head_previous,
-        "head_prefix": head_prefix,
+        "bump": steepest(epochs, told),
+        "head_previous": int(np.argmax(previous.values[-1])),
+        "head_prefix": int(np.argmax(prefix.values[-1])),
     }
 
 
@@ -58,12 +64,6 @@ def crossing(epochs: np.ndarray, values: np.ndarray, level: float) -> float:
         return float("nan")
     share = (level - values[last]) / (values[last + 1] - values[last])
     return float(epochs[last] + share * (epochs[last + 1] - epochs[last]))
-
-
-def _best(scores: np.ndarray) -> tuple[np.ndarray, int]:
-    """Scores (epoch, head) of the head that ends highest, and which it is."""
-    head = int(np.argmax(scores[-1]))
-    return scores[:, head], head
 
 
 def _progress(values: np.ndarray) -> np.ndarray:

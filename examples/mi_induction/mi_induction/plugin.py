@@ -33,7 +33,11 @@ def provide_probe(family: Family) -> list[ProbeKind]:
             options={
                 "rows": Option(type="int", default=64, minimum=2, maximum=4096, description="rows, in twins"),
                 "segment": Option(
-                    type="int", default=10, minimum=2, maximum=2048, description="tokens of the segment"
+                    type="int",
+                    default=0,
+                    minimum=0,
+                    maximum=2048,
+                    description="tokens of the segment; 0 for a third of the context",
                 ),
                 "seed": Option(
                     type="int", default=0, minimum=0, maximum=4294967295, description="seed of the draw"

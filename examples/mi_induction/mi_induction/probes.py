@@ -26,8 +26,8 @@ def repeated_segments(code: VariantCode, options: dict[str, Any], folder: Path) 
     Raises:
         ParameterError: an odd number of rows, a segment too long for the context, or too few tokens.
     """
-    rows, segment = options["rows"], options["segment"]
     context, vocabulary = code.parameters["context"], code.parameters["vocabulary"]
+    rows, segment = options["rows"], options["segment"] or max(context // 3, 2)
     if rows % 2:
         raise ParameterError(f"option rows is {rows}, expected an even number: rows come in twins")
     spare = context - 2 * segment  # of the `context` tokens after BOS, the label among them

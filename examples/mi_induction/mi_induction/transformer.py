@@ -76,7 +76,8 @@ def logits(weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.T
 
 def _by_head(y: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """(rows, n, d) by (h, d, k), as one matrix product of all heads: several times faster than one a head."""
-    return (y @ matrix.transpose(0, 1).flatten(1)).unflatten(-1, matrix[:, 0].shape).transpose(1, 2)
+    heads, _, width = matrix.shape
+    return (y @ matrix.transpose(0, 1).flatten(1)).view(*y.shape[:2], heads, width).transpose(1, 2)
 
 
 def _normalized(weights: Mapping[str, torch.Tensor], x: torch.Tensor, place: int) -> torch.Tensor:

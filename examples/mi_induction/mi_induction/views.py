@@ -20,11 +20,16 @@ KINDS = {
     "first": "test, not told by the row",
     "repeat": "test, on the repeat",
 }
-PROGRESS = {"previous": "previous-token head", "prefix": "prefix-matching head", "loss": "loss on the repeat"}
+PROGRESS = {
+    "previous": "previous-token attention, layer 0",
+    "matching": "matching of keys and queries",
+    "prefix": "prefix-matching attention, layer 1",
+    "loss": "loss on the repeat",
+}
 SHOWN = {
-    "key": "K-composition",
-    "query": "Q-composition",
-    "value": "V-composition",
+    "key": "K-composition above chance",
+    "query": "Q-composition above chance",
+    "value": "V-composition above chance",
     "matching": "tokens that find themselves",
 }
 
@@ -63,29 +68,26 @@ def chance(parameters: Mapping[str, Any]) -> float:
 
 
 def formation_static(data: ViewData, options: Options) -> dict[str, Any]:
-    """`progress`: three lines; `rises`: where each passes one half."""
+    """`progress`: four lines; `rises`: where each passes one half."""
     found = data.artifacts[FORMATION.id]
     lines = {name: found[f"progress_{name}"].values for name in PROGRESS}
-    rises = [float(found["rise_previous"]), float(found["rise_prefix"])]
     return {
         "progress": {"epoch": found["epoch"].values, **lines},
         "rises": {
-            "epoch": np.array(rises),
-            "share": np.full(2, 0.5),
-            "name": np.array([PROGRESS["previous"], PROGRESS["prefix"]]),
+            "epoch": np.array([float(found[f"rise_{name}"]) for name in PROGRESS]),
+            "share": np.full(len(PROGRESS), 0.5),
+            "name": np.array(list(PROGRESS.values())),
         },
     }
 
 
 def formation_figure(sources: Any, context: FigureContext, options: Options) -> Any:
-    """Lines over epochs; the heads' names in the legend."""
+    """Lines over epochs, with a tick where each passes one half."""
     from mi.views.recipes import epoch_lines
 
-    found = context.data.artifacts[FORMATION.id]
-    labels = dict(PROGRESS)
-    for layer, name in enumerate(("previous", "prefix")):
-        labels[name] += f" L{layer}H{int(found[f'head_{name}'])}"
-    plot = epoch_lines(sources, context, "progress", labels)
+    colors = {"loss": context.color_of("repeat"), "prefix": context.color_of("prefix")}
+    dashes = {"matching": "dashed"}  # from the weights, where the others are what the model does
+    plot = epoch_lines(sources, context, "progress", PROGRESS, colors=colors, dashes=dashes)
     marks = plot.scatter(
         x="epoch",
         y="share",
@@ -116,8 +118,8 @@ def depth_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     """One line with its points, and chance dotted."""
     from mi.views.recipes import lines
 
-    plot = lines(sources, context, "loss", {"loss": "loss"}, y="loss (nats)")
-    color = context.color_of("loss")
+    color = context.color_of("repeat")
+    plot = lines(sources, context, "loss", {"loss": "loss"}, y="loss (nats)", colors={"loss": color})
     plot.scatter(x="x", y="loss", source=sources["loss"], size=5, color=color)
     plot.line(
         x="x", y="loss", source=sources["chance"], line_dash="dotted", line_color="#888888", line_width=2
@@ -159,21 +161,22 @@ def duplicate_figure(sources: Any, context: FigureContext, options: Options) -> 
 
 
 def composition_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
-    """`score`: (earlier, later) at one epoch."""
-    found = data.at(COMPOSITION.id, epoch)
-    shown = options["show"]
-    chosen = found["matching"] if shown == "matching" else found["score"].sel(read_as=shown)
-    return {"score": chosen.transpose("earlier", "later").values}
+    """`excess`, `matching`: (earlier, later) at one epoch.
+
+    The excess is over 1 / sqrt(d_model), the root mean square for matrices turned at random.
+    """
+    found = data.at(COMPOSITION.id, epoch).transpose("read_as", "earlier", "later")
+    read_as = "key" if options["show"] == "matching" else options["show"]
+    excess = found["score"].sel(read_as=read_as).values - data.parameters["d_model"] ** -0.5
+    return {"excess": excess, "matching": found["matching"].values}
 
 
 def composition_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     """Heads of layer 0 by heads of layer 1."""
     from mi.views.recipes import heatmap
 
-    return heatmap(
-        sources, context, "score", x="head of layer 1", y="head of layer 0", square=True,
-        title=SHOWN[options["show"]],
-    )  # fmt: skip
+    field = "matching" if options["show"] == "matching" else "excess"
+    return heatmap(sources, context, field, x="reads", y="writes", square=True, title=SHOWN[options["show"]])
 
 
 def _heads(data: ViewData, analyzer: str, output: str) -> dict[str, np.ndarray]:

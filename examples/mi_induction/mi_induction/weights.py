@@ -14,9 +14,13 @@ READ_AS = ("query", "key", "value")
 
 
 def coordinates(subject: Subject) -> dict[str, object]:
-    """How the later head reads; heads of layer 0 (`earlier`) and of layer 1 (`later`)."""
+    """How the later head reads; heads of layer 0 (`earlier`) and of layer 1 (`later`) by name."""
     heads = range(subject.parameters["n_heads"])
-    return {"read_as": list(READ_AS), "earlier": heads, "later": heads}
+    return {
+        "read_as": list(READ_AS),
+        "earlier": [f"L0H{head}" for head in heads],
+        "later": [f"L1H{head}" for head in heads],
+    }
 
 
 def composition(data: CheckpointData) -> dict[str, torch.Tensor]:

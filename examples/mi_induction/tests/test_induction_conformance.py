@@ -18,7 +18,7 @@ class Small:
         "batch": 4,
         "test_rows": 4,
     }
-    options = {"induction.repeated_segments": {"rows": 6, "segment": 5}}
+    options = {"induction.repeated_segments": {"rows": 6, "segment": 3}}
 
 
 class TestFamily(Small, FamilyConformance):

@@ -40,6 +40,11 @@ def test_a_saved_probe_stays_the_same_rows() -> None:
     assert build(seed=1).digest != build().digest
 
 
+def test_a_third_of_the_context_is_the_segment_unless_it_is_given() -> None:
+    assert build(segment=0).digest == build(segment=10).digest
+    assert match_depth(build(segment=0, context=16, segment_max=8)).max() == 5
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
