@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mi.cli.choice import chosen_variants
 from mi.cli.common import open_workspace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from mi.domain.workspace import Variant, Workspace
+    from mi.domain.workspace import Variant
     from mi.engine.analyze import AnalysisSummary, VariantSummary
     from mi.engine.plan import Plan
 
@@ -45,7 +46,7 @@ def analyze(
     A second call finds everything fresh and does nothing. Ctrl-C keeps what is done.
     """
     workspace = open_workspace(ctx)
-    chosen = _variants(workspace, variants, every)
+    chosen = chosen_variants(workspace, variants, every, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
     if threads is not None:
         import torch
@@ -86,19 +87,6 @@ def _say(one: VariantSummary, several: bool) -> None:
         click.echo(f"mi: {one.variant}: {sentence(one.nonfinite)}", err=True)
     if several:
         click.echo(f"{one.variant}: {one.line()}")
-
-
-def _variants(workspace: Workspace, names: tuple[str, ...], every: bool) -> list[Variant]:
-    from mi.errors import MiError, UnknownNameError
-
-    if every == bool(names):
-        raise MiError("name the variants to analyze, or give --all (see `mi variants`)")
-    if not every:
-        return list({v.id: v for v in (workspace.variant(name) for name in names)}.values())
-    found = workspace.variants()
-    if not found:
-        raise UnknownNameError("there are no variants yet (see `mi train`)")
-    return found
 
 
 def _check_device(device: str) -> None:

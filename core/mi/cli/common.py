@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from mi.domain.workspace import Workspace
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
+
+
+def timeout_option(help: str) -> Callable[[Any], Any]:
+    """The option ``--timeout`` of a command that starts processes."""
+    positive = click.FloatRange(min=0, min_open=True)
+    return click.option(
+        "--timeout", metavar="SECONDS", type=positive, default=120, show_default=True, help=help
+    )
 
 
 HOST = "mi.host"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, print_listing
+from mi.cli.common import json_option, print_listing, timeout_option
 from mi.cli.wrapped import labelled
 
 if TYPE_CHECKING:
@@ -20,14 +20,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @json_option
 @click.option("--check", is_flag=True, help="Load every plugin too, each in a process of its own.")
 @click.option("--deep", is_flag=True, help="Read every chunk, checkpoint and training state.")
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120,
-    show_default=True,
-    help="How long a process may take that imports torch or loads plugins.",
-)
+@timeout_option("How long a process may take that imports torch or loads plugins.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, check: bool, deep: bool, timeout: float) -> None:
     """Look at everything that `mi` needs, and say how to mend what is broken.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mi.cli.common import json_option, print_listing
+from mi.cli.common import json_option, print_listing, timeout_option
 from mi.cli.wrapped import paragraph
 
 Rows = Sequence[Mapping[str, Any]]
@@ -21,14 +21,7 @@ Rows = Sequence[Mapping[str, Any]]
     "--hook", metavar="HOOK", help="Only plugins that implement HOOK, with the ids that they offer."
 )
 @click.option("--check", is_flag=True, help="Load each in a process of its own; exit code 2 when one fails.")
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120,
-    show_default=True,
-    help="With NAME or --check: how long a plugin may take.",
-)
+@timeout_option("With NAME or --check: how long a plugin may take.")
 @click.pass_context
 def plugins(
     ctx: click.Context, name: str | None, as_json: bool, hook: str | None, check: bool, timeout: float
