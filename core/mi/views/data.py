@@ -198,6 +198,17 @@ class DataSource:
             token=self.token(visualization),
         )
 
+    def nonfinite(self, visualization: Visualization) -> list[int | None]:
+        """Framed epochs at which something that ``visualization`` reads is not finite, sorted.
+
+        None stands first, for what has no axis of epochs.
+        """
+        flagged: set[int | None] = set()
+        for id in visualization.reads:
+            flagged |= self.reader.nonfinite(self.probe_name, id).keys()
+        whole: list[int | None] = [None] if None in flagged else []
+        return whole + [int(e) for e in self.epochs if int(e) in flagged]
+
     def command(self, analyzers: Sequence[str]) -> str:
         """The command that computes these analyzers' artifacts."""
         words = ["mi", "analyze", self.variant.name, "--analyzers", ",".join(analyzers)]

@@ -16,7 +16,8 @@ return labels.length ? labels[i] : String(Number((start + (i + 0.5) * step).toPr
 
 # While scrubbing, a cell's value is what its colour code stands for: said with "≈".
 _VALUE = """
-if (!Number.isFinite(value)) return "missing";
+if (Number.isNaN(value)) return "missing";
+if (!Number.isFinite(value)) return value > 0 ? "infinite" : "minus infinite";
 const shown = Number(value.toPrecision(4)).toString();
 return (source.data.exact[0] ? "" : "≈ ") + shown;
 """

@@ -158,6 +158,9 @@ class CardMaker:
         if frames.missing and card.spec["fields"]:
             card.sentence = _gaps(frames.missing, len(frames.epochs))
             card.command = self.source.command(visualization.reads)
+        if flagged := self.source.nonfinite(visualization):
+            said = _not_finite(flagged, len(self.source.epochs))
+            card.sentence = f"{card.sentence} {said}".strip()
 
     def _provenance(self, visualization: Visualization, data: ViewData) -> tuple[str, ...]:
         said = [f"probe {self.source.probe_name}"] if visualization.reads else []
@@ -183,6 +186,16 @@ class CardMaker:
 def _gaps(missing: tuple[int, ...], total: int) -> str:
     shown = ", ".join(f"{e:,}" for e in missing[:4]) + (", …" if len(missing) > 4 else "")
     return f"No artifacts at {len(missing)} of {total} checkpoints (epoch {shown})."
+
+
+def _not_finite(flagged: list[int | None], total: int) -> str:
+    epochs = [e for e in flagged if e is not None]
+    if not epochs:
+        return "Made from or holding non-finite values, which are shown as missing."
+    shown = ", ".join(f"{e:,}" for e in epochs[:4]) + (", …" if len(epochs) > 4 else "")
+    verb = "holds" if len(epochs) == 1 else "hold"
+    count = f"{len(epochs)} of {total} checkpoints {verb}"
+    return f"{count} non-finite values, shown as missing (epoch {shown})."
 
 
 def _check_figure(visualization: Visualization, root: Any) -> None:

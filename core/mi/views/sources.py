@@ -34,7 +34,7 @@ def stacked_source(frames: FrameSet, panel: str) -> ColumnDataSource:
     """All frames of a panel: ``<field>`` (E, h, w) uint8 or E texts, ``<field>/<column>`` (E, n) float32."""
     data: dict[str, Any] = {**frames.images, **frames.texts}
     for name, columns in frames.columns.items():
-        data |= {f"{name}/{column}": stack for column, stack in columns.items()}
+        data |= {f"{name}/{column}": _shown(stack) for column, stack in columns.items()}
     return ColumnDataSource(data=data, name=f"{panel}/frames", syncable=False)
 
 
@@ -63,11 +63,18 @@ def exact_images(frames: FrameSet, epoch: int) -> dict[str, np.ndarray]:
     }
 
 
+def _shown(values: np.ndarray) -> np.ndarray:
+    """Values as glyphs take them: an infinity has no place on an axis, and is missing."""
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        return np.where(np.isinf(values), np.asarray(np.nan, dtype=values.dtype), values)
+    return values
+
+
 def _columns(frames: FrameSet, name: str, value: Value) -> dict[str, Any]:
     kind = frames.visualization.fields[name].kind
     if kind == "image":
         values = np.ascontiguousarray(value, dtype=np.float32)
         return {"image": [frames.scales[name].encode(values)], "value": [values], "exact": [1]}
     if isinstance(value, dict):
-        return {c: list(map(str, a)) if a.dtype.kind == "U" else a.copy() for c, a in value.items()}
+        return {c: list(map(str, a)) if a.dtype.kind == "U" else _shown(a).copy() for c, a in value.items()}
     return {"text": [value]}
