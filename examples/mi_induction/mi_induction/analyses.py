@@ -82,6 +82,7 @@ COMPOSITION = Analyzer(
     },
 )
 
+PATTERN = "transformer_library.attention_pattern"
 PREVIOUS, PREFIX = "transformer_library.previous_token_score", "transformer_library.prefix_matching_score"
 
 _PARTS = {

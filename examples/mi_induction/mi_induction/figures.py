@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from mi import Field, Option, Visualization
-from mi_induction.analyses import COMPOSITION, DUPLICATE_TOKEN, FORMATION, HEAD_ABLATION, LOSS_BY_DEPTH
+from mi_induction.analyses import (
+    COMPOSITION,
+    DUPLICATE_TOKEN,
+    FORMATION,
+    HEAD_ABLATION,
+    LOSS_BY_DEPTH,
+    PATTERN,
+)
 
 LOSSES = Visualization(
     id="induction.losses",
@@ -105,4 +112,33 @@ COMPOSITION_MAP = Visualization(
     },
 )
 
-VISUALIZATIONS = (LOSSES, FORMATION_LINES, DEPTH, DEPTH_HISTORY, ABLATION, DUPLICATE, COMPOSITION_MAP)
+PATTERN_OF_BEST = Visualization(
+    id="induction.best_pattern",
+    title="Attention of the best head",
+    description="From which query (row) to which key (column), at the cursor, mean over the rows: the head "
+    "that ends with the best score of its kind. A previous-token head fills the diagonal below the main one; "
+    "a prefix-matching head runs along the first copy while the query runs along the second.",
+    reads=(FORMATION.id, PATTERN),
+    fields={"pattern": Field("image", ("query", "key"), range=(0, 1), units="1")},
+    frame="mi_induction.views:pattern_frame",
+    figure="mi_induction.views:pattern_figure",
+    options={
+        "score": Option(
+            type="str",
+            default="prefix",
+            choices=("previous", "prefix"),
+            description="previous-token score, in layer 0; or prefix-matching score, in layer 1",
+        )
+    },
+)
+
+VISUALIZATIONS = (
+    LOSSES,
+    FORMATION_LINES,
+    PATTERN_OF_BEST,
+    DEPTH,
+    DEPTH_HISTORY,
+    ABLATION,
+    DUPLICATE,
+    COMPOSITION_MAP,
+)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_induction.analyses import COMPOSITION, DUPLICATE_TOKEN, FORMATION, HEAD_ABLATION, LOSS_BY_DEPTH
+from mi_induction.analyses import (
+    COMPOSITION,
+    DUPLICATE_TOKEN,
+    FORMATION,
+    HEAD_ABLATION,
+    LOSS_BY_DEPTH,
+    PATTERN,
+)
 
 if TYPE_CHECKING:
     from mi.views.context import FigureContext
@@ -100,6 +107,27 @@ def formation_figure(sources: Any, context: FigureContext, options: Options) -> 
     )
     context.hover(plot, marks, [("passes one half", "@name"), ("at epoch", "@epoch{0}")])
     return plot
+
+
+def pattern_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
+    """`pattern`: (query, key) of the best head at one epoch."""
+    layer, head = _best(data, options["score"])
+    pattern = data.at(PATTERN, epoch)["pattern"].sel(layer=layer, head=head)
+    return {"pattern": pattern.transpose("query", "key").values}
+
+
+def pattern_figure(sources: Any, context: FigureContext, options: Options) -> Any:
+    """Query by key."""
+    from mi.views.recipes import heatmap
+
+    layer, head = _best(context.data, options["score"])
+    return heatmap(sources, context, "pattern", square=True, title=f"attention of L{layer}H{head}")
+
+
+def _best(data: ViewData, score: str) -> tuple[int, int]:
+    """Layer and head that end with the best score of a kind."""
+    layer = {"previous": 0, "prefix": 1}[score]
+    return layer, int(data.artifacts[FORMATION.id][f"head_{score}"])
 
 
 def chance_static(data: ViewData, options: Options) -> dict[str, Any]:
