@@ -107,6 +107,11 @@ def test_the_sample_follows_from_the_seed(make: Any) -> None:
             "damaged or no safetensors file",
         ),
         (
+            lambda v: flip(VariantPaths(v.folder).checkpoint(50)),
+            "checkpoints/e00000050.safetensors",
+            "its bytes are not those that were written",
+        ),
+        (
             lambda v: save_tensors(VariantPaths(v.folder).checkpoint(50), {"inner": torch.ones(2)}, {}),
             "checkpoints/e00000050.safetensors",
             "lacks the tensor 'embed'",
