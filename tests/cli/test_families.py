@@ -141,6 +141,10 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
         {"parameters": {"size": {"type": "int", "default": "7"}}},
         "parameters.size.default: default is '7', expected a whole number",
     ),
+    "choice that cannot stand in a name": (
+        {"parameters": {"norm": {"type": "str", "default": "ln", "choices": ["ln", "LN"]}}},
+        "parameters.norm.choices[1]: choices[1] is 'LN', expected lower-case letters and digits",
+    ),
     "unknown field of a parameter": (
         {"parameters": {"size": {"type": "int", "default": 7, "min": 3}}},
         "parameters.size.min is 3, expected",

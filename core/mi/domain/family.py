@@ -178,6 +178,9 @@ def _parameters(block: Fields) -> dict[str, Parameter]:
             ),
         )
         one.guard("default", lambda default=default: naming.check_text("default", default))  # type: ignore[misc]
+        for i, choice in enumerate(choices):
+            where = f"choices[{i}]"
+            one.guard(where, lambda where=where, choice=choice: naming.check_text(where, choice))  # type: ignore[misc]
     return parameters
 
 
