@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mi.cli.choice import chosen_variants
+from mi.cli.bar import Counter
+from mi.cli.choice import check_device, chosen_variants
 from mi.cli.common import open_workspace
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
     from mi.domain.workspace import Variant
     from mi.engine.analyze import AnalysisSummary, VariantSummary
     from mi.engine.plan import Plan
@@ -52,13 +50,13 @@ def analyze(
         import torch
 
         torch.set_num_threads(threads)
-    _check_device(device)
+    check_device(device)
     if dry_run:
         _dry_run(chosen, ids, epochs, probe, device)
         return 0
     from mi.engine.analyze import analyze as run
 
-    with Display() as display:
+    with Display("epoch") as display:
         summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
     return report(summary)
 
@@ -89,62 +87,16 @@ def _say(one: VariantSummary, several: bool) -> None:
         click.echo(f"{one.variant}: {one.line()}")
 
 
-def _check_device(device: str) -> None:
-    """Refuse a device that torch does not have; torch is imported only for others than the CPU.
-
-    Raises:
-        ParameterError: names the device.
-    """
-    if device == "cpu":
-        return
-    import torch
-
-    from mi.errors import ParameterError
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise ParameterError(f"device {device!r} cannot be used ({first}); cpu always can") from None
-
-
-class Display:
-    """Progress on standard error: checkpoints done and time left."""
-
-    def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Display:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+class Display(Counter):
+    """Checkpoints done and time left."""
 
     def start(self, variant: str, checkpoints: int) -> None:
         """A variant begins."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        if checkpoints == 0:
-            return
-        if self._bar is None:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("epoch {task.fields[epoch]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._bar.start()
-        self._task = self._bar.add_task(variant, total=checkpoints, epoch="–")
+        self.begin(variant, checkpoints)
 
     def checkpoint(self, variant: str, epoch: int) -> None:
         """A checkpoint is done."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, epoch=f"{epoch:,}")
+        self.step(f"{epoch:,}")
 
 
 def _dry_run(

@@ -1,13 +1,10 @@
-"""The variants that a command is told to work on, and a bar that counts."""
+"""The variants and the device that a command is told to work with."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
     from mi.domain.workspace import Variant, Workspace
 
 
@@ -30,40 +27,20 @@ def chosen_variants(workspace: Workspace, names: tuple[str, ...], every: bool, d
     return found
 
 
-class Counter:
-    """A bar on standard error, on a terminal: how many of how many."""
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have; torch is imported only for others than the CPU.
 
-    def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+    Raises:
+        ParameterError: names the device.
+    """
+    if device == "cpu":
+        return
+    import torch
 
-    def begin(self, what: str, total: int) -> None:
-        """A new line of the bar; the one before is left as it is."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from mi.errors import ParameterError
 
-        if total == 0:
-            return
-        console = Console(stderr=True)
-        if not console.is_terminal:
-            return
-        if self._bar is None:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=console,
-            )
-            self._bar.start()
-        self._task = self._bar.add_task(what, total=total)
-
-    def step(self) -> None:
-        """One more is done."""
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task)
-
-    def end(self) -> None:
-        """Give the terminal back."""
-        if self._bar is not None:
-            self._bar.stop()
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ParameterError(f"device {device!r} cannot be used ({first}); cpu always can") from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mi.cli.bar import Counter
 from mi.cli.common import json_option, open_workspace, print_listing
 from mi.cli.show import size_of
 
@@ -44,19 +45,18 @@ def verify(
     """
     import secrets
 
-    from mi.cli.analyze import _check_device
-    from mi.cli.choice import chosen_variants
+    from mi.cli.choice import check_device, chosen_variants
     from mi.engine.session import Session
     from mi.engine.verify import verify as run
     from mi.errors import LockedError
 
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, variants, every, "verify")
-    _check_device(device)
+    check_device(device)
     seed = secrets.randbelow(10**6) if seed is None else seed
     session = Session({workspace.root: workspace})
-    verdicts, refused, display = [], 0, Display()
-    try:
+    verdicts, refused = [], 0
+    with Display() as display:
         for variant in chosen:
             try:
                 verdict = run(
@@ -71,8 +71,6 @@ def verify(
             verdicts.append((variant, verdict))
             if not as_json:
                 _print(variant, verdict)
-    finally:
-        display.counter.end()
     if as_json:
         print_listing([described(*one) for one in verdicts], {}, True, "")
     return 2 if refused or any(v.damaged for _, v in verdicts) else 0
@@ -134,26 +132,21 @@ def _print(variant: Variant, verdict: Verdict) -> None:
     click.echo(f"{variant.name}: {'; '.join(said)}: {f'{damaged} damaged' if damaged else 'sound'}")
 
 
-class Display:
-    """Progress of a verification on a terminal."""
-
-    def __init__(self) -> None:
-        from mi.cli.choice import Counter
-
-        self.counter = Counter()
+class Display(Counter):
+    """Progress of a verification."""
 
     def reading(self, variant: str, files: int) -> None:
         """A variant's files are about to be read."""
-        self.counter.begin(f"{variant}: reading", files)
+        self.begin(f"{variant}: reading", files)
 
     def read(self) -> None:
         """One more file is read."""
-        self.counter.step()
+        self.step()
 
     def start(self, variant: str, checkpoints: int) -> None:
         """A sample is about to be computed again."""
-        self.counter.begin(f"{variant}: computing again", checkpoints)
+        self.begin(f"{variant}: computing again", checkpoints)
 
     def checkpoint(self, variant: str, epoch: int) -> None:
         """A checkpoint of it is done."""
-        self.counter.step()
+        self.step()
