@@ -59,7 +59,7 @@ types: $(VENV)/.installed
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed
-	@MI_CHROMIUM=$$($(BIN)/python tests/chromium.py) && export MI_CHROMIUM && $(BIN)/pytest
+	@MI_CHROMIUM=$$($(BIN)/python tests/chromium.py) && export MI_CHROMIUM && $(BIN)/pytest --numprocesses auto --dist loadfile
 
 soak: $(VENV)/.installed
 	$(BIN)/python benchmarks/soak.py

@@ -119,8 +119,8 @@ def test_show_says_parameters_losses_artifacts_and_disk(on: Mi, trained: Path) -
     assert row["bytes"] == sum(p.stat().st_size for p in files)
     assert row["final"]["test_loss"]["epoch"] == 40
     assert row["artifacts"] == [
-        {"probe": "full", "analyzer": "sample.answers", "epochs": 5, "error": ""},
-        {"probe": "full", "analyzer": "sample.curve", "epochs": None, "error": ""},
+        {"probe": "full", "analyzer": "sample.answers", "epochs": 5, "nonfinite": [], "error": ""},
+        {"probe": "full", "analyzer": "sample.curve", "epochs": None, "nonfinite": [], "error": ""},
     ]
     text = on("show", f"{FAMILY}/{VARIANT}").out
     for said in (
