@@ -58,8 +58,10 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
+# A worker a core, a thread a worker: more threads than cores wait for one another.
 unit: $(VENV)/.installed
-	@MI_CHROMIUM=$$($(BIN)/python tests/chromium.py) && export MI_CHROMIUM && $(BIN)/pytest --numprocesses auto --dist loadfile
+	@MI_CHROMIUM=$$($(BIN)/python tests/chromium.py) && export MI_CHROMIUM && \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 soak: $(VENV)/.installed
 	$(BIN)/python benchmarks/soak.py
