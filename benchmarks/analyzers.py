@@ -192,8 +192,8 @@ passes, \
 {span(parts["load"])} loading, {span(own)} the analyzers' functions and {span(parts["save"])} saving; the \
 functions \
 take {span(shared)} where derived quantities are shared.
-- Above 100 % of the ideal: `mi analyze` stops before the first layer that nobody reads, the plain loops run on
-to the logits, as `run_with_cache` does unless told otherwise.
+- Above 100 % of the ideal: `mi analyze` stops before the first layer that nobody reads; the plain loops run
+on to the logits, as `run_with_cache` does unless told otherwise.
 - {compared} arrays of the full set's npz files were compared with ours and are the same (to a rounding)."""
 
 
