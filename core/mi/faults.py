@@ -5,7 +5,7 @@ from __future__ import annotations
 import opcode
 import traceback
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 
 from mi.errors import MiError
 
@@ -73,6 +73,29 @@ def place(error: BaseException, file: str) -> str:
     if not lines and isinstance(error, SyntaxError) and error.filename == file:
         lines = [error.lineno or 0]
     return f"{Path(file).name}, line {lines[-1]}" if lines else ""
+
+
+def spot(error: BaseException, code: CodeType, module: str) -> str:
+    """``package/module.py, line 23``: where in a function's own package (else file) it was raised.
+
+    Args:
+        error: what was raised.
+        code: the function's.
+        module: the name of the function's module.
+
+    Returns:
+        The innermost such place, relative to the package's parent; empty where there is none.
+    """
+    top = module.split(".")[0]
+    for trace in reversed(_traces(error)):
+        frame = trace.tb_frame
+        name, file = str(frame.f_globals.get("__name__", "")), Path(frame.f_code.co_filename)
+        if file != Path(code.co_filename) and name.split(".")[0] != top:
+            continue
+        parts = (*name.split("."), *(["__init__"] if file.stem == "__init__" else []))
+        inside = file.with_suffix("").parts[-len(parts) :] == parts
+        return f"{'/'.join(parts) + file.suffix if inside else file.name}, line {trace.tb_lineno}"
+    return ""
 
 
 def frames(error: BaseException) -> list[FrameType]:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import xarray as xr
+from attrs import evolve
 
 from mi.cli import cli
+from mi.domain.analyzer import Site
 from mi.engine.analyze import analyze
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
@@ -76,6 +78,23 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(make: Any, mi: Any) -> None
     assert "tiny.means: 1 checkpoints" in out
     assert "(new checkpoints)" in out
     assert "(its inputs changed)" in out  # tiny.gap, through the reference
+
+
+def test_a_bad_declaration_is_shown_by_a_dry_run_and_fails_the_command(make: Any, mi: Any, tiny: Any) -> None:
+    tiny.ANALYZERS["tiny.grid"] = evolve(tiny.ANALYZERS["tiny.grid"], sites=(Site("hook_logitz"),))
+    variant = make()
+    line = (
+        "model_families/tiny/family.json: analyzer tiny.grid of plugin tiny (mi-tiny 1.0): site hook_logitz: "
+        "the model has no hook 'hook_logitz'; did you mean hook_logits"
+    )
+    code, out, _ = mi(variant, variant.name, "--dry-run")
+    assert code == 0
+    assert f"  tiny.grid: {line}" in out
+    assert "5 checkpoints, 5 stale, 5 forward passes" in out
+    code, out, err = mi(variant, variant.name)
+    assert code == 2
+    assert err.count(f"mi: n11_seed0: {line}") == 1
+    assert out.startswith("5 checkpoints, 5 forward passes, 27 results computed, 0 fresh, 1 failure")
 
 
 def test_failures_are_said_and_the_exit_code_is_2(make: Any, mi: Any) -> None:

@@ -42,8 +42,10 @@ def test_an_analyzer_that_raises_at_one_checkpoint_loses_that_and_its_dependents
     swap(tiny, "tiny.means", fragile)
     variant = make()
     summary = analyze([variant])
+    line = fragile.__code__.co_firstlineno + 2
     assert messages(summary) == [
-        "analyzer tiny.means of plugin tiny (mi-tiny 1.0) at epoch 100: raised ZeroDivisionError: no luck",
+        "analyzer tiny.means of plugin tiny (mi-tiny 1.0) at epoch 100: raised ZeroDivisionError: no luck "
+        f"(tests/engine/test_failures.py, line {line})",
         "analyzer tiny.gap at epoch 100: skipped, because tiny.means failed there",
     ]
     rest = [e for e in EPOCHS if e != 100]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from typing import Any
 
 import pytest
@@ -9,7 +12,17 @@ from attrs import evolve
 
 from mi.domain.analyzer import ArtifactNeed, Output, ProbeNeed, Site
 from mi.engine.analyze import analyze
-from mi.errors import MiError, NotApplicableError, ParameterError, PlanError, UnknownNameError
+from mi.engine.plan import make_plan
+from mi.engine.session import Session
+from mi.errors import (
+    MiError,
+    NotApplicableError,
+    ParameterError,
+    PlanError,
+    PluginError,
+    UnknownNameError,
+)
+from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 
 
@@ -23,6 +36,35 @@ def refused(variant: Any, error: type[MiError], sentence: str, **settings: Any) 
     assert not paths.artifacts.exists()
     assert not paths.commits.exists()
     assert CALLS == {}
+
+
+def rest_runs(variant: Any, id: str, sentence: str, victims: tuple[str, ...] = ()) -> None:
+    """The family's other analyzers run; the bad one and what needs it fail in one line each."""
+    summary = analyze([variant])
+    said = {failure.analyzer: failure.message for failure in summary.failures}
+    assert set(said) == {id, *victims}
+    assert len(said) == len(summary.failures)
+    file, plugin = "model_families/tiny/family.json: analyzer", "of plugin tiny (mi-tiny 1.0): "
+    assert said[id].startswith(f"{file} {id} {plugin}")
+    assert re.search(sentence, said[id])
+    for victim in victims:
+        assert said[victim].startswith(f"{file} {victim} {plugin}skipped, because tiny.")
+        assert said[victim].endswith(" is broken")
+    log = json.loads(VariantPaths(variant.folder).log.read_text().splitlines()[-1])
+    assert len(log["analyzers"]) == 8 - len(said)
+    assert ArtifactReader(VariantPaths(variant.folder)).committed("full", "tiny.share").keys() == {
+        0, 50, 100, 200, 400
+    }  # fmt: skip
+    shutil.rmtree(VariantPaths(variant.folder).artifacts)
+    shutil.rmtree(VariantPaths(variant.folder).commits)
+    forget()
+
+
+def forget() -> None:
+    """Counted calls are none again."""
+    from mi_tiny.analyzers import CALLS
+
+    CALLS.clear()
 
 
 def change(tiny: Any, id: str, **changes: Any) -> None:
@@ -61,7 +103,9 @@ def test_a_site_that_cannot_be_captured_is_refused_even_beside_good_ones(
 ) -> None:
     """A filter that lists a misspelt hook beside a valid one drops it in silence."""
     change(tiny, "tiny.means", sites=(Site("hook_logits", -1), site))
-    refused(make(), PlanError, sentence)
+    refused(make(), PlanError, f"analyzer tiny.means: .*{sentence}", analyzers=["tiny.means", "tiny.energy"])
+    refused(make(), PlanError, sentence, analyzers=["tiny.gap"])  # what it needs counts as asked for
+    rest_runs(make(), "tiny.means", sentence, victims=("tiny.gap", "tiny.path", "tiny.drift"))
 
 
 def test_a_misspelt_site_option_is_refused(make: Any, tiny: Any) -> None:
@@ -69,8 +113,14 @@ def test_a_misspelt_site_option_is_refused(make: Any, tiny: Any) -> None:
 
     options = {"where": Option(type="str", default="hook_hidden@-1")}
     change(tiny, "tiny.energy", site_options=("where",), options=options)
-    refused(make(options={"tiny.energy": {"where": "hook_hidden@last"}}), PlanError, "the position is 'last'")
-    refused(make(options={"tiny.energy": {"where": "hook_hiddn"}}), PlanError, "has no hook 'hook_hiddn'")
+    for where, sentence in (
+        ("hook_hidden@last", "the position is 'last'"),
+        ("hook_hiddn", "has no hook 'hook_hiddn'"),
+        ("hook_hiddn*", "no hook of the model matches"),
+    ):
+        variant = make(options={"tiny.energy": {"where": where}})
+        refused(variant, PlanError, sentence, analyzers=["tiny.energy"])
+        rest_runs(variant, "tiny.energy", sentence)
 
 
 def test_needs_that_cannot_be_met_are_refused(make: Any, tiny: Any) -> None:
@@ -101,12 +151,45 @@ def test_declarations_that_cannot_be_stored_are_refused(make: Any, tiny: Any) ->
         ({"../x": Output(())}, "expected letters, digits"),
     ):
         change(tiny, "tiny.energy", outputs=outputs)
-        refused(make(), MiError, sentence)
+        refused(make(), MiError, sentence, analyzers=["tiny.energy"])
+    rest_runs(make(), "tiny.energy", sentence)
+
+
+def test_a_bad_dimension_of_a_trajectory_is_said_beside_the_axis_of_epochs(make: Any, tiny: Any) -> None:
+    change(tiny, "tiny.path", outputs={"step": Output(("epochs",))})
+    variant = make()
+    refused(variant, PlanError, "dimension 'epochs' .*; did you mean epoch\\?", analyzers=["tiny.path"])
+    rest_runs(variant, "tiny.path", r"did you mean epoch\?", victims=("tiny.drift",))
+    change(tiny, "tiny.path", outputs={"step": Output(("zzz",))})
+    plan = make_plan(Session(), make(), analyzers=None)
+    assert plan.broken["tiny.path"].endswith("; known: epoch, klass, row, unit, x")
+
+
+def test_strict_mode_stops_at_a_bad_declaration(
+    make: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MI_STRICT_PLUGINS", "1")
+    change(tiny, "tiny.energy", outputs={"energy": Output(("unti",))})
+    refused(make(), PluginError, r"analyzer tiny\.energy of plugin tiny \(mi-tiny 1\.0\): dimension 'unti'")
+    change(tiny, "tiny.energy", outputs={"energy": Output(())}, sites=(Site("hook_hiden"),))
+    refused(make(), PluginError, r"tiny\.energy of plugin tiny \(mi-tiny 1\.0\): site hook_hiden: the model")
+
+
+def test_a_model_that_cannot_be_built_is_no_analyzers_fault(make: Any, tiny: Any) -> None:
+    import mi_tiny.code
+
+    def build(code: Any, device: str) -> Any:
+        raise RuntimeError("no room")
+
+    mi_tiny.code.TinyMlp.build_model = build  # the module is thrown away after the test
+    change(tiny, "tiny.energy", sites=(Site("hook_*"),))
+    refused(make(), PlanError, r"n11_seed0: the model cannot be built on cpu \(RuntimeError: no room\)")
 
 
 def test_context_that_the_family_does_not_have_is_refused(make: Any, tiny: Any) -> None:
     change(tiny, "tiny.energy", context=("tabel",))
-    refused(make(), PlanError, "'tabel': did you mean table")
+    refused(make(), PlanError, "'tabel': did you mean table", analyzers=["tiny.energy"])
+    rest_runs(make(), "tiny.energy", "'tabel': did you mean table")
 
 
 def test_a_probe_that_does_not_fit_skips_what_is_listed_and_refuses_what_is_named(make: Any) -> None:

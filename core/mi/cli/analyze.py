@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -58,11 +59,21 @@ def analyze(
 
     with Display("epoch") as display:
         summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
-    return report(summary)
+    return report(summary, debug=bool(ctx.find_root().params.get("debug") or os.environ.get("MI_DEBUG")))
 
 
-def report(summary: AnalysisSummary) -> int:
-    """Say what was done, and give the exit code: 2 for any failure, 130 after Ctrl-C."""
+def report(summary: AnalysisSummary, debug: bool = False) -> int:
+    """Say what was done, and give the exit code: 2 for any failure, 130 after Ctrl-C.
+
+    With ``debug``, with the traceback of each analyzer's first failure.
+    """
+    if debug:
+        told: dict[str, str] = {}
+        for failure in summary.failures:
+            if failure.details:
+                told.setdefault(failure.analyzer, failure.details)
+        for id, details in told.items():
+            click.echo(f"mi: {id}: its first failure:\n{details}", err=True)
     for one in summary.variants:
         _say(one, several=len(summary.variants) > 1)
     click.echo(summary.line())
@@ -73,16 +84,19 @@ def report(summary: AnalysisSummary) -> int:
 
 
 def _say(one: VariantSummary, several: bool) -> None:
+    from mi.engine.folded import folded
+
     for id, reason in one.skipped.items():
         click.echo(f"mi: {one.variant}: {id} skipped: {reason}", err=True)
-    for failure in one.failures[:20]:
-        click.echo(f"mi: {one.variant}: {failure.message}", err=True)
-    if len(one.failures) > 20:
-        click.echo(f"mi: {one.variant}: and {len(one.failures) - 20} more failures, see log.jsonl", err=True)
+    said = folded(one.failures)
+    for sentence in said[:20]:
+        click.echo(f"mi: {one.variant}: {sentence}", err=True)
+    if len(said) > 20:
+        click.echo(f"mi: {one.variant}: and {len(said) - 20} more failures, see log.jsonl", err=True)
     if one.nonfinite:
-        from mi.store.finite import sentence
+        from mi.store import finite
 
-        click.echo(f"mi: {one.variant}: {sentence(one.nonfinite)}", err=True)
+        click.echo(f"mi: {one.variant}: {finite.sentence(one.nonfinite)}", err=True)
     if several:
         click.echo(f"{one.variant}: {one.line()}")
 

@@ -158,6 +158,7 @@ def analyze(
         LockedError: another process is writing one of the variants.
         UnknownNameError, PlanError, ParameterError: the request cannot be met.
         StoreError: a results folder cannot be written.
+        PluginError: in strict mode (``MI_STRICT_PLUGINS``), the first failure of an analyzer.
     """
     asked = None if analyzers is None else list(analyzers)
     chosen = epochs if epochs is None or isinstance(epochs, str) else list(epochs)

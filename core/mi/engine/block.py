@@ -14,13 +14,14 @@ from attrs import define, field, frozen
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.engine.capture import Resident, Trial
-from mi.engine.evaluate import Arrays, Failure, Moment
+from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
 from mi.engine.model import Model
 from mi.engine.readahead import read_ahead
 from mi.engine.resolve import Bench, Item, set_up
 from mi.engine.session import Session
 from mi.engine.writer import BlockWriter
 from mi.errors import CheckpointError, MiError, PluginError
+from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
 from mi.store.checkpoints import list_checkpoints
@@ -107,6 +108,7 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
 
     Raises:
         StoreError: the store cannot be written.
+        StrictError: in strict mode, the first failure of an analyzer; results before it are committed.
     """
     variant = session.workspace(task.root).variant(task.variant)
     checkpoints = list_checkpoints(VariantPaths(variant.folder))
@@ -128,6 +130,9 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
                 start = time.perf_counter()
     except KeyboardInterrupt:
         block.outcome.interrupted = True
+    except StrictError:
+        block.writer.close()  # what was done before stays
+        raise
     start = time.perf_counter()
     block.writer.close()
     block.spent("write", start)
@@ -146,6 +151,7 @@ class _Block:
         self.groups = {id: self._group(id) for id in task.fingerprints}
         self.writer = BlockWriter(bench.paths, self.groups)
         self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
+        self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
 
     def _group(self, id: str) -> GroupWriter:
@@ -194,10 +200,14 @@ class _Block:
             since = time.perf_counter()
             try:
                 needs = self._needs(item, checkpoint.epoch, results, failed)
-                results[id] = moment.run(item, self.specs[id], needs)
+                results[id] = self._run(moment, item, needs)
+            except StrictError:
+                raise
             except MiError as error:
                 failed[id] = str(error)
-                failure = Failure(self.bench.variant.name, str(error), id, checkpoint.epoch)
+                told = "" if error.__cause__ is None or id in self.told else details(error.__cause__)
+                self.told |= {id} if told else set()
+                failure = Failure(self.bench.variant.name, str(error), id, checkpoint.epoch, told)
                 self.outcome.failures.append(failure)
             finally:
                 moment.finish(item)
@@ -210,6 +220,14 @@ class _Block:
         start = time.perf_counter()
         self.writer.put(checkpoint.epoch, results)
         self.spent("write", start)
+
+    def _run(self, moment: Moment, item: Item, needs: Mapping[tuple[str, str], Arrays]) -> Arrays:
+        try:
+            return moment.run(item, self.specs[item.id], needs)
+        except PluginError as error:
+            if self.bench.variant.workspace.host.strict:
+                raise StrictError(str(error)) from (error.__cause__ or error)
+            raise
 
     def _took(self, id: str, since: float) -> None:
         took = time.perf_counter() - since

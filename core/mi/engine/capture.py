@@ -25,6 +25,10 @@ _BLOCK = re.compile(r"blocks\.(\d+)\.")
 _BEFORE_BLOCKS = re.compile(r"(embed|pos_embed|hook_embed|hook_pos_embed|hook_tokens)\b")
 
 
+class UnbuiltError(PlanError):
+    """A family's model that cannot be built: no analyzer's fault."""
+
+
 @frozen
 class Trial:
     """What a pass over a few rows tells of the passes to come.
@@ -218,7 +222,7 @@ def build(variant: Variant, device: str, dtype: str) -> Resident:
     """Build the model of a variant, in evaluation mode.
 
     Raises:
-        PlanError: the family's code fails, or its model has no hooks.
+        UnbuiltError: the family's code fails, or its model has no hooks.
     """
     import torch
 
@@ -229,12 +233,12 @@ def build(variant: Variant, device: str, dtype: str) -> Resident:
     except MiError:
         raise
     except Exception as error:
-        raise PlanError(
+        raise UnbuiltError(
             f"{variant.id}: the model cannot be built on {device} ({type(error).__name__}: {error})"
         ) from error
     for name in ("run_with_cache", "hook_dict"):
         if not hasattr(model, name):
-            raise PlanError(f"{variant.id}: {type(model).__name__} has no {name}, expected a hooked model")
+            raise UnbuiltError(f"{variant.id}: {type(model).__name__} has no {name}, expected a hooked model")
     return Resident(variant.code, model, device, dtype)
 
 

@@ -32,12 +32,18 @@ class Failure:
         message: one sentence.
         analyzer: whose results are missing; empty for all of the checkpoint's.
         epoch: the checkpoint; None for what spans the trajectory.
+        details: traceback of what the analyzer raised; of its first failure alone.
     """
 
     variant: str
     message: str
     analyzer: str = ""
     epoch: int | None = None
+    details: str = ""
+
+
+class StrictError(PluginError):
+    """An analyzer's failure that ends the command, since ``MI_STRICT_PLUGINS`` asks for it."""
 
 
 class Moment:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
@@ -11,11 +12,12 @@ from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.domain.schedule import parse_epochs
 from mi.domain.workspace import Variant
+from mi.engine.broken import blamed, check_needs
 from mi.engine.capture import Resident, Trial
 from mi.engine.readahead import read_weights
 from mi.engine.resolve import Bench, Item, set_up
 from mi.engine.session import Session
-from mi.errors import CheckpointError, UnknownNameError
+from mi.errors import CheckpointError, MiError, PlanError, PluginError, UnknownNameError
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import digest, list_checkpoints, read_metadata
 from mi.store.layout import VariantPaths
@@ -59,7 +61,7 @@ class Plan:
         work: analyzer id -> its share, in the order of needs.
         trajectories: items of scope ``trajectory``, in the order of needs.
         skipped: analyzer id -> why it does not apply.
-        broken: analyzer id -> why it cannot be had.
+        broken: analyzer id -> why it cannot be had: its code, its declaration, or what it needs.
         damaged: epoch -> why its checkpoint cannot be read.
         digests: epoch -> hash of the checkpoint's bytes.
         sites: every site that stale work needs.
@@ -125,6 +127,7 @@ def make_plan(
     Raises:
         UnknownNameError: an analyzer, probe or epoch that does not exist, or no checkpoint at all.
         PlanError: work that cannot be done as asked.
+        PluginError: in strict mode, an analyzer that cannot be had.
     """
     paths = VariantPaths(variant.folder)
     checkpoints = list_checkpoints(paths)
@@ -134,25 +137,56 @@ def make_plan(
     every = tuple(c.epoch for c in checkpoints)
     bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype, session)
     digests, damaged = _digests(checkpoints)
-    reference = every[-1]
+    while True:
+        work, wanted = _share(bench, chosen, digests, every[-1])
+        plan = Plan(
+            bench=bench,
+            checkpoints=checkpoints,
+            epochs=tuple(sorted({*chosen, *(e for w in wanted.values() for e in w)})),
+            reference=every[-1],
+            work=work,
+            trajectories=tuple(i for i in bench.items.values() if i.analyzer.scope == "trajectory"),
+            skipped=skipped,
+            broken=broken,
+            damaged=damaged,
+            digests=digests,
+        )
+        try:
+            return _with_sites(session, plan)
+        except SitesError as error:
+            if analyzers is not None:
+                raise
+            if variant.workspace.host.strict:
+                raise PluginError(blamed(variant, *error.faults[0])) from error
+            bench, broken = _without(bench, dict(error.faults), broken)
+
+
+def _share(
+    bench: Bench, chosen: tuple[int, ...], digests: Mapping[int, str], reference: int
+) -> tuple[dict[str, Work], dict[str, set[int]]]:
+    """Each checkpoint-scope analyzer's work, and the epochs at which it is wanted."""
     moments = [i for i in bench.items.values() if i.analyzer.scope == "checkpoint"]
     wanted = _wanted(bench, chosen, reference)
     work: dict[str, Work] = {}
     for item in moments:
         work[item.id] = _work(bench, item, work, digests, reference, wanted[item.id])
-    plan = Plan(
-        bench=bench,
-        checkpoints=checkpoints,
-        epochs=tuple(sorted({*chosen, *(e for w in wanted.values() for e in w)})),
-        reference=reference,
-        work=work,
-        trajectories=tuple(i for i in bench.items.values() if i.analyzer.scope == "trajectory"),
-        skipped=skipped,
-        broken=broken,
-        damaged=damaged,
-        digests=digests,
-    )
-    return _with_sites(session, plan)
+    return work, wanted
+
+
+def _without(
+    bench: Bench, faults: Mapping[str, MiError], broken: Mapping[str, str]
+) -> tuple[Bench, dict[str, str]]:
+    """The bench without analyzers that cannot be had and what needs them; and all that are broken."""
+    items, found = {}, dict(broken)
+    for id, item in bench.items.items():
+        try:
+            if id in faults:
+                raise faults[id]
+            check_needs(item.analyzer, found)
+            items[id] = item
+        except MiError as error:
+            found[id] = blamed(bench.variant, id, error)
+    return evolve(bench, items=items), found
 
 
 def choose_epochs(checkpoints: tuple[Checkpoint, ...], epochs: str | Iterable[int] | None) -> tuple[int, ...]:
@@ -252,19 +286,56 @@ def _why(bench: Bench, spec: GroupSpec, held: Mapping[int, str], stale: tuple[in
     return "never computed"
 
 
+class SitesError(PlanError):
+    """Sites that cannot be captured.
+
+    Attributes:
+        faults: analyzer id and what is wrong with its sites, of each such analyzer.
+    """
+
+    def __init__(self, faults: list[tuple[str, MiError]]) -> None:
+        self.faults = faults
+        id, error = faults[0]
+        super().__init__(f"analyzer {id}: {error}")
+
+
 def _with_sites(session: Session, plan: Plan) -> Plan:
-    """The plan with its sites checked against the model: TransformerLens drops a misspelt one in silence."""
+    """The plan with its sites checked against the model: TransformerLens drops a misspelt one in silence.
+
+    Raises:
+        SitesError: some of them cannot be captured.
+    """
     stale = [w.item for w in plan.work.values() if w.stale]
     sites = tuple(dict.fromkeys(site for item in stale for site in item.sites))
     if not sites:
         return plan
     model = session.model(plan.variant, plan.bench.device, plan.bench.dtype)
-    model.missing(sites)
-    trial = _trial(model, plan, sites)
+    _blame(stale, lambda item: model.missing(item.sites))
+    trial = _trial(model, plan, stale, sites)
     return evolve(plan, sites=sites, trial=trial)
 
 
-def _trial(model: Resident, plan: Plan, sites: tuple[Site, ...]) -> Trial | None:
+def _blame(items: list[Item], check: Callable[[Item], object]) -> None:
+    """Check each analyzer.
+
+    Raises:
+        SitesError: of those that do not pass.
+    """
+    faults: list[tuple[str, MiError]] = []
+    for item in items:
+        try:
+            check(item)
+        except PlanError as error:
+            faults.append((item.id, error))
+    if faults:
+        raise SitesError(faults)
+
+
+def _try_one(model: Resident, tokens: Any, item: Item) -> None:
+    model.try_out(tokens, item.sites)
+
+
+def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ...]) -> Trial | None:
     """A pass over a few rows with the first stale checkpoint that loads; None when none does."""
     for checkpoint in plan.checkpoints:
         if checkpoint.epoch not in plan.pass_epochs:
@@ -273,5 +344,10 @@ def _trial(model: Resident, plan: Plan, sites: tuple[Site, ...]) -> Trial | None
             model.load(read_weights(checkpoint, plan.bench.device))
         except CheckpointError:  # told when its turn comes
             continue
-        return model.try_out(plan.bench.probe.tokens, sites)
+        tokens = plan.bench.probe.tokens
+        try:
+            return model.try_out(tokens, sites)
+        except PlanError:  # whose site it is, is found out by trying each analyzer's
+            _blame(items, partial(_try_one, model, tokens))
+            raise
     return None

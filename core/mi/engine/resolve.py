@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -15,11 +16,13 @@ from mi.domain.analyzer import Analyzer, Derived, Site
 from mi.domain.probe import Probe
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
+from mi.engine.broken import blamed, check_needs, owner_of
+from mi.engine.capture import UnbuiltError
 from mi.engine.data import Subject
 from mi.engine.graph import close
 from mi.engine.session import Session
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError, nearest, unknown
-from mi.faults import is_fault, place, sentence
+from mi.faults import is_fault, place, sentence, spot
 from mi.refs import resolve
 from mi.store.layout import VariantPaths
 from mi.store.schema import RESERVED, ArraySpec, GroupSpec, coordinates, digest_of
@@ -61,9 +64,13 @@ class Item:
         return self.analyzer.weights or any(d.weights for d in self.analyzer.all_derived())
 
     def said(self, error: BaseException) -> str:
-        """What its function raised, in one line; for a local plugin with the line in its file."""
-        code = getattr(self.function, "__code__", None)
-        where = place(error, code.co_filename) if self.analyzer.source and code is not None else ""
+        """What its function raised, in one line; with the line in its package or local file."""
+        function = inspect.unwrap(self.function)
+        code, where = getattr(function, "__code__", None), ""
+        if code is not None and self.analyzer.source:
+            where = place(error, code.co_filename)
+        elif code is not None:
+            where = spot(error, code, str(function.__module__))
         return sentence(error) + (f" ({where})" if where else "")
 
     def own_sites(self) -> tuple[Site, ...]:
@@ -123,7 +130,7 @@ class Bench:
                 if dim == "epoch":
                     axes[dim] = np.asarray(epochs or (), dtype=np.int64)
                 elif dim not in axes:
-                    axes[dim] = self._coordinates(item.id, name, dim, own)
+                    axes[dim] = self._coordinates(item, name, dim, own)
         for name in item.analyzer.outputs:
             if name in axes or name in RESERVED:
                 raise PlanError(f"analyzer {item.id}: output {name!r} has the name of a dimension")
@@ -149,12 +156,13 @@ class Bench:
             epochal=epochal,
         )
 
-    def _coordinates(self, id: str, output: str, dim: str, own: Mapping[str, Any]) -> np.ndarray:
-        probe, family = self.probe, self.subject.dimensions
+    def _coordinates(self, item: Item, output: str, dim: str, own: Mapping[str, Any]) -> np.ndarray:
+        id, probe, family = item.id, self.probe, self.subject.dimensions
         known: dict[str, Any] = {**family, **probe.axes, "row": range(len(probe)), **own}
         if dim not in known:
-            near = nearest(dim, known)
-            tail = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+            names = {*known, *(["epoch"] if item.analyzer.scope == "trajectory" else [])}
+            near = nearest(dim, names)
+            tail = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(names))}"
             raise PlanError(f"analyzer {id}: dimension {dim!r} of output {output!r} is unknown; {tail}")
         try:
             return coordinates(known[dim])
@@ -201,11 +209,13 @@ def set_up(
 
     Returns:
         The bench; analyzers of family.json that do not apply to this probe, with the reason; and those that
-        cannot be had at all (no plugin offers them), with the reason.
+        cannot be had at all (no plugin offers them, their code cannot be imported, their declaration does not
+        fit the model), with the reason.
 
     Raises:
         UnknownNameError: an analyzer asked for by name, or the probe, does not exist.
-        PlanError: an analyzer asked for by name does not apply; a need that cannot be met.
+        PlanError: an analyzer asked for by name does not apply or cannot be had; a need that cannot be met.
+        PluginError: in strict mode, an analyzer that cannot be had.
     """
     family, host = variant.family, variant.workspace.host
     name, probe = variant.probe(probe_name)
@@ -244,8 +254,7 @@ def set_up(
             for need in analyzer.artifacts:
                 if need.analyzer in skipped:
                     raise NotApplicableError(f"needs {need.analyzer}, which is {skipped[need.analyzer]}")
-                if need.analyzer in broken:
-                    raise PluginError(f"analyzer {analyzer.id}: skipped, because {need.analyzer} is broken")
+            check_needs(analyzer, broken)
             item = _item(variant, analyzer, subject, dtype)
             bench.group(item, epochs)
             items[item.id] = item
@@ -253,10 +262,14 @@ def set_up(
             if asked is not None:
                 raise PlanError(f"analyzer {analyzer.id} on probe {name}: {error}") from error
             skipped[analyzer.id] = str(error)
-        except PluginError as error:  # its code cannot be had; the others' can
+        except UnbuiltError:  # the family's fault, and nothing runs without its model
+            raise
+        except MiError as error:  # its code or its declaration is no good; the others' are
             if asked is not None:
                 raise
-            broken[analyzer.id] = str(error)
+            broken[analyzer.id] = blamed(variant, analyzer.id, error)
+            if host.strict:
+                raise PluginError(broken[analyzer.id]) from error
     return bench, skipped, broken
 
 
@@ -292,7 +305,6 @@ def _unfit(id: str, offered: Mapping[str, Analyzer], probe: Probe) -> str:
 def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) -> Item:
     if _ID.fullmatch(analyzer.id) is None:
         raise PlanError(f"analyzer id is {analyzer.id!r}, expected '<plugin>.<name>' in lower case")
-    record = variant.workspace.host.record_of(analyzer.id)
     options = check_options(
         f"analyzer {analyzer.id}", analyzer.options, variant.family.use("analyzer", analyzer.id).options
     )
@@ -333,7 +345,7 @@ def _item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) ->
             **_sources(analyzer, derived),
         }
     )
-    plugin = f"{record.name} ({record.source})" if record else analyzer.id.split(".")[0]
+    plugin = owner_of(variant, analyzer.id)
     try:
         function = resolve(analyzer.function)
     except PluginError as error:

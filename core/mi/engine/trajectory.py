@@ -10,12 +10,13 @@ import numpy as np
 from attrs import evolve, frozen
 
 from mi.engine.data import TrajectoryData
-from mi.engine.evaluate import Failure, conform
+from mi.engine.evaluate import Failure, StrictError, conform
 from mi.engine.guard import Declared
 from mi.engine.plan import FORMAT, Plan
 from mi.engine.readahead import read_weights
 from mi.engine.resolve import Item
-from mi.errors import MiError, PluginError
+from mi.errors import CheckpointError, MiError, PluginError, StoreError
+from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
@@ -156,8 +157,10 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
 
     try:
         result = item.function(data, **item.options)
-    except MiError:
+    except (StoreError, CheckpointError):
         raise
+    except PluginError as error:
+        raise fault(item, str(error)) from error
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -170,6 +173,9 @@ def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
 
     Returns:
         How many were computed; failures; analyzer -> seconds; how many were fresh.
+
+    Raises:
+        StrictError: in strict mode, the first analyzer that raised.
     """
     reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
     committed = {id: reader.committed(probe, id) for id in plan.work}
@@ -190,7 +196,12 @@ def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
             computed += 1
         except MiError as error:
             lost.add(span.item.id)
-            failures.append(Failure(plan.variant.name, str(error), span.item.id))
+            cause = error.__cause__
+            own = isinstance(error, PluginError) and not (needs & lost or span.lacking)
+            if own and plan.variant.workspace.host.strict:
+                raise StrictError(str(error)) from (cause or error)
+            told = details(cause) if cause is not None else ""
+            failures.append(Failure(plan.variant.name, str(error), span.item.id, details=told))
         seconds[span.item.id] = time.perf_counter() - start
     return computed, failures, seconds, fresh
 

@@ -1,0 +1,37 @@
+"""Analyzers that cannot be had: named in one line each, with all that needs them; the others run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mi.domain.analyzer import Analyzer
+from mi.domain.workspace import FAMILIES, Variant
+from mi.errors import PluginError
+
+
+def owner_of(variant: Variant, id: str) -> str:
+    """``plugin (distribution version)`` of an analyzer's id, for messages."""
+    record = variant.workspace.host.record_of(id)
+    return f"{record.name} ({record.source})" if record else id.split(".")[0]
+
+
+def blamed(variant: Variant, id: str, error: Exception) -> str:
+    """Why an analyzer cannot be had, in one line that names it, its plugin and who asks for it."""
+    name, owner = variant.family.name, owner_of(variant, id)
+    said, whole = str(error), f"analyzer {id} of plugin {owner}"
+    for start in (whole, f"analyzer {id}"):
+        said = said.removeprefix(f"{start}: ")
+    listed = any(use.id == id for use in variant.family.analyzers)
+    file = f"{FAMILIES}/{name}/family.json: " if listed else ""
+    return f"{file}{whole}: {said}"
+
+
+def check_needs(analyzer: Analyzer, broken: Mapping[str, str]) -> None:
+    """Refuse an analyzer that needs a broken one.
+
+    Raises:
+        PluginError: it does.
+    """
+    for need in analyzer.artifacts:
+        if need.analyzer in broken:
+            raise PluginError(f"analyzer {analyzer.id}: skipped, because {need.analyzer} is broken")
