@@ -304,3 +304,48 @@ def test_validate_judges_each_probe_and_report(
 
 def test_validating_an_unknown_family_names_the_nearest(mi: Mi) -> None:
     assert f"did you mean {FAMILY}?" in refusal(mi("families", "validate", "sample"))
+
+
+PLUGIN = """from mi import Field, Visualization, hookimpl
+
+@hookimpl
+def visualize(family):
+    fields = {"note": Field("text")}
+    return [Visualization(id="reader.note", title="N", fields=fields, frame=str, reads=("READS",))]
+"""
+
+
+@pytest.mark.parametrize(
+    "reads, other, expected",
+    [
+        (
+            "sample.answer",
+            "",
+            "'sample.answer', an analyzer that no plugin offers to family sample_sums "
+            "(did you mean sample.answers?)",
+        ),
+        ("broken.gone", "1 / 0", "failed in import: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_validate_finds_an_analyzer_that_is_read_and_not_offered(
+    mi: Mi, root: Path, monkeypatch: pytest.MonkeyPatch, reads: str, other: str, expected: str
+) -> None:
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "sample,reader,broken")
+    monkeypatch.setenv("MI_TRUST", "1")
+    folder = root / "local_plugins"
+    folder.mkdir(exist_ok=True)
+    (folder / "reader.py").write_text(PLUGIN.replace("READS", reads))
+    (folder / "broken.py").write_text(other)
+    edit(root, visualizations=[{"id": "reader.note"}])
+    report = {"schema": 1, "panels": [{"visualization": "reader.note"}]}
+    (root / "model_families" / FAMILY / "reports" / "more.json").write_text(json.dumps(report))
+    ran = mi("families", "validate", FAMILY, "--json")
+    assert ran.code == 2
+    said = {Path(row["file"]).name: row["error"] for row in listing(ran.out) if row["state"] == "failed"}
+    assert said.keys() == {"family.json", "more.json"}
+    for sentence in said.values():
+        assert "visualization reader.note of plugin reader" in sentence
+        assert f"reads {reads!r}" in sentence
+        assert expected in sentence
+    assert "visualizations[0].id: " in said["family.json"]
+    assert "panels[0].visualization: " in said["more.json"]

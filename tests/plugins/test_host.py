@@ -192,7 +192,8 @@ def test_a_hook_is_asked_once_however_often_its_answer_is_read(install: Install,
 def test_code_of_a_broken_plugin_is_named(install: Install, family: Family) -> None:
     install("good", "raise ImportError('libmissing')")
     with pytest.raises(
-        MiError, match=r"unknown code .*'good.code'.*plugin good .mi-good 1.0. failed.*libmissing"
+        MiError,
+        match=r"^plugin good .mi-good 1.0. failed in import: .*libmissing; so there is no code .*'good.code'",
     ):
         load().variant_code(family, {})
 
@@ -205,3 +206,68 @@ def test_a_code_that_is_no_variant_code_is_refused(install: Install, family: Fam
     )
     with pytest.raises(PluginError, match="not a VariantCode"):
         load().variant_code(family, {})
+
+
+@pytest.mark.parametrize(
+    "source, environ, expected",
+    [
+        (
+            "1 / 0",
+            {},
+            "plugin good (mi-good 1.0) failed in import: ZeroDivisionError: division by zero; "
+            "so there is no analyzer 'good.turn'",
+        ),
+        (
+            GOOD,
+            {"MI_DISABLE_PLUGINS": "good"},
+            "plugin good (mi-good 1.0) is disabled (MI_LOAD_PLUGINS, MI_DISABLE_PLUGINS); "
+            "so there is no analyzer 'good.turn'",
+        ),
+        (GOOD, {}, "unknown analyzer 'good.turn': did you mean good.mean?"),
+        (
+            GOOD.replace("return [", "return [7, "),
+            {},
+            "plugin good (mi-good 1.0) failed in analyze: returned 7, expected Analyzer; "
+            "so there is no analyzer 'good.turn'",
+        ),
+    ],
+    ids=["failed", "disabled", "works", "partly"],
+)
+def test_what_keeps_a_plugin_from_offering_an_id_is_the_news(
+    source: str, environ: dict[str, str], expected: str, install: Install, family: Family
+) -> None:
+    install("good", source)
+    host = load(**environ)
+    assert str(host.unoffered("analyzer", "good.turn", host.analyzers(family))) == expected
+
+
+def test_a_near_name_of_a_plugin_of_which_some_part_failed_is_named_with_it(
+    install: Install, family: Family
+) -> None:
+    install("good", GOOD.replace("return [", "return [7, "))
+    host = load()
+    said = str(host.unoffered("analyzer", "good.meam", host.analyzers(family)))
+    assert said.startswith("unknown analyzer 'good.meam': did you mean good.mean? plugin good")
+    read = str(host.unread(family, "bad.view", "good.meam"))
+    assert read == (
+        "visualization bad.view reads 'good.meam', and plugin good (mi-good 1.0) failed in analyze: "
+        "returned 7, expected Analyzer (did you mean good.mean?)"
+    )
+
+
+def test_a_file_that_is_not_run_is_said_again_only_when_it_has_changed(tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "local_plugins" / "mine.py"
+    file.parent.mkdir()
+    hosts, said = [], []
+    for content in ("a = 1", "a = 1", "a = 2"):
+        file.write_text(content)
+        hosts.append(load_host(tmp_path, builtin=False, installed=False, environ={}))
+        hosts[-1].announce(said.append, hosts[-2] if len(hosts) > 1 else None)
+    assert len(said) == 2
+    assert all("not run, for it was never trusted" in line for line in said)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"

@@ -171,3 +171,17 @@ def test_notes_are_markdown_without_anything_that_runs(text: str, there: str, ab
     html = render_notes(text)
     assert there in html
     assert absent not in html
+
+
+def test_a_misspelt_analyzer_is_named_with_the_panels_plugin(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = variant.workspace.host.visualizations(variant.family)
+    wrong = evolve(offered["gallery.map"], reads=("sample.answer",))
+    monkeypatch.setitem(offered, "gallery.map", wrong)
+    card = build_page(variant, report_of("map")).cards[0]
+    assert (card.state, card.command) == ("error", "")
+    assert card.sentence == (
+        "visualization gallery.map of plugin gallery (mi-gallery 1.0) reads 'sample.answer', an analyzer "
+        "that no plugin offers to family sample_sums (did you mean sample.answers?)"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -14,6 +14,9 @@ from mi.domain.report import load_report
 from mi.domain.values import check_options
 from mi.domain.workspace import FAMILIES, Workspace
 from mi.errors import FormatError, MiError, nearest, unknown
+
+if TYPE_CHECKING:
+    from mi.plugins import Host
 
 
 @frozen
@@ -69,22 +72,28 @@ def _problems(workspace: Workspace, family: Family, path: Path) -> Iterator[str]
         yield str(FormatError(path, "variant", family.pattern, because=problem))
     analyzers, visualizations = host.analyzers(family), host.visualizations(family)
     used = [use.id for use in family.analyzers]
-    yield from _uses(path, "analyzers", "analyzer", family.analyzers, analyzers)
+    yield from _uses(host, path, "analyzers", "analyzer", family.analyzers, analyzers)
     for i, use in enumerate(family.analyzers):
         for need in analyzers[use.id].artifacts if use.id in analyzers else ():
-            if need.analyzer not in used:
+            if need.analyzer not in analyzers:
+                said = str(host.unoffered(f"analyzer that {use.id} reads", need.analyzer, analyzers))
+                yield str(FormatError(path, f"analyzers[{i}].id", use.id, because=said))
+            elif need.analyzer not in used:
                 expected = f"an analyzer whose needs are listed too: it reads {need.analyzer}"
                 yield str(FormatError(path, f"analyzers[{i}].id", use.id, expected))
-    yield from _uses(path, "visualizations", "visualization", family.visualizations, visualizations)
+    yield from _uses(host, path, "visualizations", "visualization", family.visualizations, visualizations)
     for i, use in enumerate(family.visualizations):
         for id in visualizations[use.id].reads if use.id in visualizations else ():
-            if id not in used:
+            if id not in analyzers:
+                said = str(host.unread(family, use.id, id))
+                yield str(FormatError(path, f"visualizations[{i}].id", use.id, because=said))
+            elif id not in used:
                 expected = f"a visualization of listed analyzers: it reads {id}"
                 yield str(FormatError(path, f"visualizations[{i}].id", use.id, expected))
     kinds = host.probe_kinds(family)
     for i, kind in enumerate(family.probe_kinds):
         if kind not in kinds:
-            yield _not_offered(path, f"probes.kinds[{i}]", "probe kind", kind, kinds)
+            yield _not_offered(host, path, f"probes.kinds[{i}]", "probe kind", kind, kinds)
     probes = workspace.probe_names(family)
     if family.default_probe and family.default_probe not in probes:
         expected = f"one of the saved probes: {', '.join(probes) or 'none yet'}"
@@ -92,18 +101,22 @@ def _problems(workspace: Workspace, family: Family, path: Path) -> Iterator[str]
 
 
 def _uses(
-    path: Path, field: str, kind: str, uses: tuple[Use, ...], offered: Mapping[str, Any]
+    host: Host, path: Path, field: str, kind: str, uses: tuple[Use, ...], offered: Mapping[str, Any]
 ) -> Iterator[str]:
     for i, use in enumerate(uses):
         if use.id not in offered:
-            yield _not_offered(path, f"{field}[{i}].id", kind, use.id, offered)
+            yield _not_offered(host, path, f"{field}[{i}].id", kind, use.id, offered)
             continue
         declared = offered[use.id].options
         if problem := _said(lambda use=use, declared=declared: check_options(use.id, declared, use.options)):  # type: ignore[misc]
             yield str(FormatError(path, f"{field}[{i}].options", dict(use.options), because=problem))
 
 
-def _not_offered(file: Path, field: str, kind: str, id: str, offered: Mapping[str, Any]) -> str:
+def _not_offered(host: Host, file: Path, field: str, kind: str, id: str, offered: Mapping[str, Any]) -> str:
+    """What keeps the plugin of ``id`` from offering it is the news; else what is like it."""
+    record = host.record_of(id)
+    if record is not None and record.why_not(id):
+        return str(FormatError(file, field, id, because=str(host.unoffered(kind, id, offered))))
     known = nearest(id, offered) or sorted(offered)[:12]
     article = "an" if kind[0] in "aeiou" else "a"
     expected = f"{article} {kind} that a plugin offers: {', '.join(known) or 'there is none'}"
@@ -129,11 +142,15 @@ def _check_report(workspace: Workspace, family: Family, code: VariantCode | None
     if report.probe and report.probe not in workspace.probe_names(family):
         expected = f"one of the saved probes: {', '.join(workspace.probe_names(family)) or 'none yet'}"
         raise FormatError(file, "probe", report.probe, expected)
-    offered = workspace.host.visualizations(family)
+    host = workspace.host
+    analyzers, offered = host.analyzers(family), host.visualizations(family)
     for i, panel in enumerate(report.panels):
         field, id = f"panels[{i}].visualization", panel.visualization
         if id not in offered:
-            raise MiError(_not_offered(file, field, "visualization", id, offered))
+            raise MiError(_not_offered(host, file, field, "visualization", id, offered))
+        for read in offered[id].reads:
+            if read not in analyzers:
+                raise FormatError(file, field, id, because=str(host.unread(family, id, read)))
         options = {**family.use("visualization", id).options, **panel.options}
         _said_of(
             file,

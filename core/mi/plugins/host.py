@@ -20,7 +20,7 @@ from mi.domain.code import FamilyCode, VariantCode
 from mi.domain.family import Family
 from mi.domain.probe import ProbeKind
 from mi.domain.visualization import Visualization
-from mi.errors import MiError, PluginError, UnknownNameError, unknown
+from mi.errors import MiError, PluginError, UnknownNameError, nearest, unknown
 from mi.faults import frames, is_fault, place, sentence
 from mi.plugins.declared import misfit
 from mi.plugins.guard import shielded
@@ -113,21 +113,40 @@ class Host:
         return next((r for r in self.records if r.name == id.split(".")[0]), None)
 
     def unoffered(self, kind: str, id: str, offered: Iterable[str]) -> UnknownNameError:
-        """The error for an id that is not offered; says what keeps its plugin from offering it."""
-        return unknown(kind, id, offered, hint=_why_not(self.record_of(id)))
+        """The error for an id that is not offered: what keeps its plugin from it, else what is like it.
+
+        Of a plugin that is at work, and of which only some part failed, it is both.
+        """
+        record, offered = self.record_of(id), list(offered)
+        why = record.why_not(id) if record is not None else ""
+        if why and not (_at_work(record) and _like(id, offered)):
+            return UnknownNameError(f"{why}; so there is no {kind} {id!r}")
+        return unknown(kind, id, offered, hint=f"{why}." if why else "")
+
+    def unread(self, family: Family, visualization: str, id: str) -> UnknownNameError:
+        """The error for an analyzer that a visualization reads and that nothing offers to ``family``."""
+        owner, record = self.record_of(visualization), self.record_of(id)
+        whose = f"visualization {visualization}" + (f" of {owner.owner}" if owner else "")
+        why = record.why_not(id) if record is not None else ""
+        said = f"{whose} reads {id!r}, "
+        said += f"and {why}" if why else f"an analyzer that no plugin offers to family {family.name}"
+        near = [] if why and not _at_work(record) else _like(id, self.analyzers(family))
+        return UnknownNameError(said + (f" (did you mean {' or '.join(near)}?)" if near else ""))
 
     def failures(self) -> list[tuple[Record, Failure]]:
         """Every failure so far, with its plugin."""
         return [(record, failure) for record in self.records for failure in record.failures]
 
-    def announce(self, say: Callable[[str], None]) -> None:
+    def announce(self, say: Callable[[str], None], before: Host | None = None) -> None:
         """Say every failure so far and every local file that is not run, a line each; then each new failure.
 
         Args:
             say: prints a line.
+            before: the host that this one replaces: a file that it did not run either is not said again.
         """
+        told = {_standing(record) for record in before.records} - {None} if before is not None else set()
         for record in self.records:
-            for line in record.lines():
+            for line in record.lines() if _standing(record) not in told else ():
                 say(line)
         self._say = say
 
@@ -254,12 +273,25 @@ def _with_source(item: Any, digest: str) -> Any:
     return evolve(item, source=digest, derived=tuple(_with_source(part, digest) for part in item.derived))
 
 
-def _why_not(record: Record | None) -> str:
-    """Why a plugin offers nothing, for the end of a sentence."""
-    if record is None:
-        return ""
-    if record.failures:
-        return f"{record.owner} failed: {record.failures[0].error}"
-    if record.status == "loaded":
-        return ""
-    return f"{record.owner} is {record.status}" + "".join(f": {said}" for said in record.warnings[-1:]) + "."
+def _standing(record: Record) -> tuple[str, ...] | None:
+    """A local file that is not run, as it is now; None for any other plugin."""
+    if record.status != "untrusted":
+        return None
+    return (record.value, record.digest, *record.warnings)
+
+
+def _at_work(record: Record | None) -> bool:
+    return record is not None and record.status == "loaded"
+
+
+def _like(id: str, offered: Iterable[str]) -> list[str]:
+    """Ids with a name like that of ``id``: its plugin's, else another's.
+
+    Names are compared without their plugin's, which alone would make any two ids of one plugin alike.
+    """
+    plugin, _, name = id.partition(".")
+    names: dict[str, list[str]] = {}
+    for known in offered:
+        names.setdefault(known.partition(".")[2], []).append(known)
+    found = [known for near in nearest(name, names) for known in names[near]]
+    return [known for known in found if known.split(".")[0] == plugin] or found[:1]

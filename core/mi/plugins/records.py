@@ -99,6 +99,17 @@ class Record:
         more = f"; see `mi plugins {shlex.quote(one_line(self.name))}`"
         return f"{self.owner} failed in {failure.hook}: {failure.error}{more}"
 
+    def why_not(self, id: str) -> str:
+        """What keeps it from offering ``id``, a clause without a full stop; empty where nothing does."""
+        if self.failures:
+            first = next((f for f in self.failures if id in f.error), self.failures[0])
+            return f"{self.owner} failed in {first.hook}: {first.error}".rstrip(".")
+        if self.status == "untrusted":
+            return f"{self.owner} is untrusted: {one_line(self.warnings[-1])}"
+        if self.status == "disabled":
+            return f"{self.owner} is disabled (MI_LOAD_PLUGINS, MI_DISABLE_PLUGINS)"
+        return ""
+
     def offer(self, hook: str, id: str) -> None:
         """Keep the id of something that the plugin returned."""
         ids = self.offers.setdefault(hook, [])

@@ -14,6 +14,7 @@ from attrs import frozen
 from mi import __version__
 from mi.entrypoints import PLUGINS as GROUP
 from mi.entrypoints import Found, find
+from mi.errors import nearest
 from mi.plugins.local import LocalFile, local_files
 from mi.plugins.plain import API_VERSION, plainly_met
 from mi.plugins.records import Record
@@ -62,6 +63,24 @@ def survey(
     _switch_off(found, environ)
     _refuse_clashes([c.record for c in found if c.record.status != "disabled"])
     return ([_builtin()] if builtin else []) + found
+
+
+def strangers(names: Collection[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that switch plugins on or off and name some that are not there: variable -> one sentence.
+
+    Args:
+        names: of the plugins that there are.
+        environ: the environment; the process's own by default.
+    """
+    environ = os.environ if environ is None else environ
+    said = {}
+    for variable in ("MI_LOAD_PLUGINS", "MI_DISABLE_PLUGINS"):
+        unknown = sorted((_names(environ.get(variable)) or set()) - set(names))
+        if unknown:
+            near = {name: nearest(name, names, limit=1) for name in unknown}
+            shown = [repr(name) + "".join(f" (did you mean {n}?)" for n in near[name]) for name in unknown]
+            said[variable] = f"{variable} names {', '.join(shown)}: no plugin has that name"
+    return said
 
 
 def _switch_off(found: list[Candidate], environ: Mapping[str, str]) -> None:

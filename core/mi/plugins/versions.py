@@ -84,11 +84,13 @@ def check_stated(stated: str | None, ours: str = __version__) -> Verdict:
         version = Version(stated)
     except InvalidVersion:
         return Verdict(stated, refusal=f"MI_API is {stated!r}, expected a version such as {_api(ours)!r}")
-    verdict = _judge(SpecifierSet(bounded_requirement(version.base_version).removeprefix(CORE)), ours)
+    states = f'it states MI_API "{stated}", this is {ours}'
+    meant = SpecifierSet(bounded_requirement(version.base_version).removeprefix(CORE))
+    verdict = _judge(meant, ours, states)
     return Verdict(stated, verdict.refusal, verdict.warnings)
 
 
-def _judge(specifiers: SpecifierSet, core: str) -> Verdict:
+def _judge(specifiers: SpecifierSet, core: str, said: str = "") -> Verdict:
     text, ours = ",".join(sorted(map(str, specifiers), reverse=True)), Version(Version(core).base_version)
     if specifiers.contains(ours, prereleases=True):
         bounded = any(s.operator in ("<", "<=", "~=", "==", "===") for s in specifiers)
@@ -96,7 +98,7 @@ def _judge(specifiers: SpecifierSet, core: str) -> Verdict:
             f"its requirement {CORE}{text} has no upper bound; expected {bounded_requirement(_api(core))!r}"
         )
         return Verdict(text, warnings=[] if bounded else [advice])
-    needs = f"it needs {CORE}{text}, this is {core}"
+    needs = said or f"it needs {CORE}{text}, this is {core}"
     written_for = _written_for(specifiers)
     if (
         written_for is not None

@@ -96,7 +96,7 @@ class Dev:
         importlib.invalidate_caches()
         linecache.checkcache()
         host = load_host(root, trusted=self.trusted)
-        host.announce(self.say)
+        host.announce(self.say, before)
         self.site.workspace = Workspace(root, host)
         self._adopt(host)
 

@@ -170,7 +170,11 @@ class DataSource:
         return "\n".join(parts)
 
     def data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
-        """What ``visualization`` reads, or what is missing for it."""
+        """What ``visualization`` reads, or what is missing for it.
+
+        Raises:
+            UnknownNameError: artifacts are missing, and no plugin offers the analyzer that makes them.
+        """
         paths = VariantPaths(self.variant.folder)
         lacking = "checkpoints" if not len(self.epochs) else ""
         if visualization.losses and not lacking and not paths.losses.exists():
@@ -182,6 +186,11 @@ class DataSource:
             id for id, c in committed.items() if not c and self.reader.whole(self.probe_name, id) is None
         ]
         if absent:
+            host, family = self.variant.workspace.host, self.variant.family
+            offered = host.analyzers(family)
+            for id in absent:
+                if id not in offered:
+                    raise host.unread(family, visualization.id, id)
             return self._missing(absent)
         with self._lock:
             artifacts = {id: self._open(id) for id in visualization.reads}
