@@ -16,7 +16,7 @@ from sample_plugin import FAMILY, Ran, run
 
 from mi import doctor
 from mi.child import Ended, Report
-from mi.doctor import Context, Finding, chromium, machine, packages, results, tested
+from mi.doctor import Context, Finding, chromium, machine, packages, plugins, results, tested
 
 VARIANT = "n7_seed0"
 Install = Callable[..., Path]
@@ -325,3 +325,36 @@ def test_a_check_that_fails_is_a_finding_and_stops_no_other(
     broken = [f for f in found if f.check == "packages"]
     assert the_one(broken).sentence == "this check failed itself: KeyError: 'unforeseen'"
     assert {f.check for f in found} == set(doctor.CHECKS) - {"results"}
+
+
+def test_a_version_is_judged_as_where_plugins_are_loaded_and_each_cure_can_be_done(
+    root: Path, distribution: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution("mi-newer", "1.0", "mi-core>=0.5,<1", plugin="")
+    distribution("mi-major", "1.0", "mi-core>=7,<8", plugin="")
+    (root / "local_plugins").mkdir(exist_ok=True)
+    (root / "local_plugins" / "later.py").write_text('MI_API = "2"')
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "sample,newer,major,later")
+    found = {f.subject: f for f in packages.check(Context())}
+    found |= {f.subject: f for f in plugins.findings(plugins.rows(Context(root=root)), os.environ)}
+    newer = "it needs mi-core>=0.5,<1, this is 0.1.0: written for a newer version"
+    assert (found["mi-newer/mi-core"].state, found["newer/0"].state) == ("warning", "warning")
+    assert found["mi-newer/mi-core"].sentence.startswith(f"mi-newer: {newer}")
+    assert found["newer/0"].sentence == f"plugin {found['mi-newer/mi-core'].sentence.removeprefix('mi-')}"
+    cure = "install a version of mi-major for mi-core 0.x, or `pip uninstall mi-major`"
+    assert found["mi-major/mi-core"].sentence == "mi-major: it needs mi-core>=7,<8, this is 0.1.0"
+    assert {(found[s].state, found[s].mend) for s in ("mi-major/mi-core", "major")} == {("problem", cure)}
+    assert found["later"].state == "problem"
+    assert 'it states MI_API "2", this is 0.1.0' in found["later"].sentence
+    assert found["later"].mend.startswith("make it work with this version")
+
+
+def test_a_variable_that_names_no_plugin_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MI_DISABLE_PLUGINS", "sampel, nosuch")
+    rows = plugins.rows(Context(root=root))
+    (found,) = [f for f in plugins.findings(rows, os.environ) if f.subject == "MI_DISABLE_PLUGINS"]
+    sentence = "MI_DISABLE_PLUGINS names 'nosuch', 'sampel' (did you mean sample?): no plugin has that name"
+    assert (found.state, found.sentence) == ("warning", sentence)
+    assert run("-w", str(root), "plugins").err == f"mi: {sentence}\n"
+    monkeypatch.setenv("MI_DISABLE_PLUGINS", "sample")
+    assert run("-w", str(root), "plugins").err == ""

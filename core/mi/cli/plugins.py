@@ -48,6 +48,8 @@ def plugins(
             click.echo(text)
         if hook is None and not checking:
             click.echo(_closing(rows))
+    if name is None:
+        _say_strangers(rows)
     if hook is not None and not checking:
         _say_what_is_unknown(rows, shown, hook)
     if checking:
@@ -87,6 +89,14 @@ def _closing(rows: Rows) -> str:
         f"{count}; none was loaded for this list, and ids are shown without `PLUGIN.`\n"
         "`mi plugins NAME` loads one and shows everything"
     )
+
+
+def _say_strangers(rows: Rows) -> None:
+    """Names in the environment that no plugin has."""
+    from mi.plugins.survey import strangers
+
+    for sentence in strangers([row["name"] for row in rows if row["kind"] != "commands"]).values():
+        click.echo(f"mi: {sentence}", err=True)
 
 
 def _say_what_is_unknown(rows: Rows, shown: Rows, hook: str) -> None:

@@ -46,7 +46,7 @@ def examine(context: Context) -> Iterator[Finding]:
 
 def _plugins(context: Context, rows: list[dict[str, Any]]) -> Iterable[Finding]:
     rows += _module("plugins").rows(context)
-    found: Iterable[Finding] = _module("plugins").findings(rows)
+    found: Iterable[Finding] = _module("plugins").findings(rows, context.environ)
     return found
 
 

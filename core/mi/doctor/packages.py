@@ -9,13 +9,17 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mi import __version__
 from mi.doctor.context import Context
 from mi.doctor.finding import OK, PROBLEM, WARNING, Finding
+from mi.doctor.plugins import NEWER, other_version
 from mi.doctor.tested import PYTHON, TESTED
 from mi.plugins.overview import overview
+from mi.plugins.plain import API_VERSION
+from mi.plugins.versions import check_requires
 
 CORE = "mi-core"
 
@@ -78,7 +82,9 @@ def dependencies(owner: str) -> Iterator[Finding]:
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        found = _unmet(owner, requirement)
+        found = (
+            _core_for(owner, text) if _is_core(requirement) and owner != CORE else _unmet(owner, requirement)
+        )
         if found is None:
             fine.append(_said(requirement.name))
         else:
@@ -86,6 +92,24 @@ def dependencies(owner: str) -> Iterator[Finding]:
     if fine:
         sentence = f"{owner} finds what it needs: {', '.join(sorted(fine, key=str.lower))}"
         yield Finding("packages", f"{owner} needs", OK, sentence)
+
+
+def _is_core(requirement: Requirement) -> bool:
+    return canonicalize_name(requirement.name) == CORE
+
+
+def _core_for(owner: str, text: str) -> Finding | None:
+    """What a plugin's distribution says of ``mi-core``, judged as where plugins are loaded."""
+    verdict = check_requires([text])
+    if verdict.refusal:
+        return Finding(
+            "packages", f"{owner}/{CORE}", PROBLEM, f"{owner}: {verdict.refusal}", other_version(owner)
+        )
+    newer = [warning for warning in verdict.warnings if NEWER in warning]
+    if newer:
+        mend = f"if something of it fails, install a version of {owner} for mi-core {API_VERSION}"
+        return Finding("packages", f"{owner}/{CORE}", WARNING, f"{owner}: {newer[0]}", mend)
+    return None
 
 
 def _unmet(owner: str, requirement: Requirement) -> Finding | None:
