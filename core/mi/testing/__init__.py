@@ -26,6 +26,7 @@ _PUBLIC = {
     "VisualizationConformance": "mi.testing.conformance.visualization",
     "Ran": "mi.testing.command",
     "run": "mi.testing.command",
+    "Workspace": "mi.domain.workspace",
     "isolated": "mi.testing.workspace",
     "isolated_host": "mi.testing.workspace",
     "make_variant": "mi.testing.workspace",
@@ -35,6 +36,7 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from mi.domain.workspace import Workspace as Workspace
     from mi.testing.command import Ran as Ran
     from mi.testing.command import run as run
     from mi.testing.conformance.analyzer_store import AnalyzerConformance as AnalyzerConformance
