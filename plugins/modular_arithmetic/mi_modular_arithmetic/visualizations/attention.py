@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_modular_arithmetic.visualizations.parts import PATTERN, SCORES, label_rows, name_rows
+from mi_modular_arithmetic.visualizations.parts import PATTERN, SCORES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +82,6 @@ def spectrum_figure(sources: Any, context: FigureContext, options: Options) -> A
         names = [f"head {h}" for h in heads]
     else:
         names = [f"head {h} · {operand}" for h in heads for operand in POSITIONS[:2]]
-    plot = heatmap(sources, context, "spectrum", x="frequency k", y="head", title="share of energy")
-    name_rows(plot, names[::-1], "head")
-    label_rows(plot, names[::-1])
-    return plot
+    return heatmap(
+        sources, context, "spectrum", x="frequency k", y="head", rows=names[::-1], title="share of energy"
+    )

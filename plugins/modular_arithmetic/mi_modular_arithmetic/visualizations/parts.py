@@ -56,13 +56,3 @@ def name_rows(plot: Any, names: Sequence[str], title: str) -> None:
     hover.tooltips = [
         (title, value) if value == "$y{custom}" else (label, value) for label, value in hover.tooltips
     ]
-
-
-def label_rows(plot: Any, names: Sequence[str]) -> None:
-    """Write the rows' names on a heatmap's y axis, from bottom to top."""
-    from bokeh.models import FixedTicker
-
-    step = (plot.y_range.end - plot.y_range.start) / len(names)
-    at = [plot.y_range.start + (i + 0.5) * step for i in range(len(names))]
-    plot.yaxis.ticker = FixedTicker(ticks=at)
-    plot.yaxis.major_label_overrides = dict(zip(at, names, strict=True))
