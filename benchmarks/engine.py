@@ -56,7 +56,7 @@ def functions_timed() -> Iterator[list[float]]:
     """Seconds that analyzers' own functions take while this lasts, one entry a call."""
     from importlib import import_module
 
-    engine: Any = import_module("mi.engine.resolve")
+    engine: Any = import_module("mi.engine.item")
     plain, found = engine.resolve, []
 
     def timing(ref: Any) -> Any:

@@ -20,9 +20,11 @@ from attrs import evolve
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.workspace import Variant
+from mi.engine.bench import Bench
 from mi.engine.capture import keep
 from mi.engine.data import CheckpointData, TrajectoryData
-from mi.engine.resolve import Bench, Item, set_up
+from mi.engine.item import Item
+from mi.engine.resolve import set_up
 from mi.refs import resolve
 from mi.store.checkpoints import list_checkpoints, load_tensors
 from mi.store.layout import VariantPaths

@@ -13,11 +13,13 @@ from attrs import define, field, frozen
 
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
+from mi.engine.bench import Bench
 from mi.engine.capture import Resident, Trial
 from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
+from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.readahead import read_ahead
-from mi.engine.resolve import Bench, Item, set_up
+from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.writer import BlockWriter
 from mi.errors import CheckpointError, MiError, PluginError

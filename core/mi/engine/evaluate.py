@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 from mi.domain.analyzer import Derived, Site
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.guard import Declared, Watch, versions
+from mi.engine.item import Item
 from mi.engine.model import Model
-from mi.engine.resolve import Item
 from mi.errors import PluginError, StoreError
 from mi.refs import resolve
 from mi.store.schema import GroupSpec

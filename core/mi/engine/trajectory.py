@@ -12,9 +12,10 @@ from attrs import evolve, frozen
 from mi.engine.data import TrajectoryData
 from mi.engine.evaluate import Failure, StrictError, conform
 from mi.engine.guard import Declared
-from mi.engine.plan import FORMAT, Plan
+from mi.engine.item import Item
+from mi.engine.plan import Plan
 from mi.engine.readahead import read_weights
-from mi.engine.resolve import Item
+from mi.engine.shares import FORMAT
 from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
 from mi.store.artifacts import ArtifactReader

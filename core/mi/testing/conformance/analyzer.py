@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from mi.domain.analyzer import Analyzer
-from mi.engine.resolve import misfit
+from mi.engine.fit import misfit
 from mi.errors import NotApplicableError
 from mi.testing.conformance.analysis import Analysis, analyzed
 from mi.testing.conformance.arrays import differing

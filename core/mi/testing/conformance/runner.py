@@ -12,12 +12,13 @@ from mi.domain.checkpoint import at_epoch
 from mi.domain.family import Use
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
+from mi.engine.bench import Bench
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.evaluate import Moment
+from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.plan import Plan, make_plan
 from mi.engine.readahead import read_weights
-from mi.engine.resolve import Bench, Item
 from mi.engine.session import Session
 from mi.engine.trajectory import call_span, span_data, spans
 from mi.errors import MiError, PlanError, PluginError

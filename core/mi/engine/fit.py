@@ -1,0 +1,39 @@
+"""Whether an analyzer applies to a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mi.domain.analyzer import Analyzer
+from mi.domain.probe import Probe
+from mi.engine.graph import close
+from mi.errors import PlanError
+
+
+def misfit(analyzer: Analyzer, probe: Probe) -> str:
+    """Why an analyzer does not apply to a probe; empty when it does."""
+    need = analyzer.probe
+    if need.axes and tuple(probe.axes) != need.axes:
+        have = f"its axes are {', '.join(probe.axes)}" if probe.axes else "it has no named axes"
+        return f"not applicable: needs the axes ({', '.join(need.axes)}); {have}"
+    if need.complete and not probe.complete:
+        return f"not applicable: needs the complete grid ({', '.join(need.axes or probe.axes)})"
+    for mask in need.masks:
+        if mask not in probe.masks:
+            return f"not applicable: needs the mask {mask!r}"
+    if need.labels and probe.labels is None:
+        return "not applicable: needs a label for every row"
+    return ""
+
+
+def unfit(id: str, offered: Mapping[str, Analyzer], probe: Probe) -> str:
+    """As :func:`misfit`, looking through what the analyzer needs; problems of the graph are for `close`."""
+    try:
+        chain = close([id], offered)
+    except PlanError:
+        return ""
+    for analyzer in reversed(chain):
+        reason = misfit(analyzer, probe)
+        if reason:
+            return reason if analyzer.id == id else f"needs {analyzer.id}, which is {reason}"
+    return ""

@@ -1,0 +1,163 @@
+"""One analyzer bound to a variant and a probe: options, sites, identity and function resolved."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from mi.domain.analyzer import Analyzer, Derived, Site
+from mi.domain.values import check_options
+from mi.domain.workspace import Variant
+from mi.engine.broken import owner_of
+from mi.engine.data import Subject
+from mi.errors import PlanError, PluginError, nearest, unknown
+from mi.faults import place, sentence, spot
+from mi.refs import resolve
+from mi.store.schema import digest_of
+
+_ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+
+
+@frozen(eq=False)
+class Item:
+    """One analyzer, ready to run.
+
+    Attributes:
+        analyzer: its declaration.
+        options: all options, checked.
+        function: its function, imported.
+        sites: every site of its own and of the derived quantities that it reads, patterns expanded.
+        globs: key of each pattern among them -> the hooks that it stands for, in natural order.
+        plugin: plugin, distribution and version that it comes from, for messages.
+        identity: digest of the declaration, options, derived quantities, context, probe and dtype.
+    """
+
+    analyzer: Analyzer
+    options: Mapping[str, Any]
+    function: Callable[..., Any]
+    sites: tuple[Site, ...]
+    plugin: str
+    identity: str
+    globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The analyzer's id."""
+        return self.analyzer.id
+
+    @property
+    def weights(self) -> bool:
+        """Whether weights are read, by it or by a derived quantity."""
+        return self.analyzer.weights or any(d.weights for d in self.analyzer.all_derived())
+
+    def said(self, error: BaseException) -> str:
+        """What its function raised, in one line; with the line in its package or local file."""
+        function = inspect.unwrap(self.function)
+        code, where = getattr(function, "__code__", None), ""
+        if code is not None and self.analyzer.source:
+            where = place(error, code.co_filename)
+        elif code is not None:
+            where = spot(error, code, str(function.__module__))
+        return sentence(error) + (f" ({where})" if where else "")
+
+    def own_sites(self) -> tuple[Site, ...]:
+        """The sites that the analyzer itself declared, patterns as they are."""
+        named = [Site.parse(self.options[name]) for name in self.analyzer.site_options]
+        return (*self.analyzer.sites, *named)
+
+
+def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) -> Item:
+    """Bind an analyzer to a variant.
+
+    Raises:
+        PlanError: its declaration does not fit the variant.
+        PluginError: its function cannot be imported.
+    """
+    if _ID.fullmatch(analyzer.id) is None:
+        raise PlanError(f"analyzer id is {analyzer.id!r}, expected '<plugin>.<name>' in lower case")
+    options = check_options(
+        f"analyzer {analyzer.id}", analyzer.options, variant.family.use("analyzer", analyzer.id).options
+    )
+    derived = analyzer.all_derived()
+    names = sorted({*analyzer.context, *(n for d in derived for n in d.context)})
+    context = {}
+    for name in names:
+        if name not in subject.context:
+            raise PlanError(
+                f"analyzer {analyzer.id}: {unknown('context value of the family', name, subject.context)}"
+            )
+        try:
+            context[name] = digest_of(subject.context[name])
+        except TypeError as error:
+            raise PlanError(f"analyzer {analyzer.id}: context value {name!r}: {error}") from None
+    globs = _globs(analyzer, options, subject)
+    sites = tuple(
+        dict.fromkeys(
+            one
+            for site in analyzer.all_sites(options)
+            for one in ([Site(h, site.position) for h in globs[site.key]] if site.glob else [site])
+        )
+    )
+    identity = digest_of(
+        {
+            "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
+            "options": options,
+            "outputs": {
+                n: [list(o.dims), o.dtype, repr(o.fill_value), o.units, *(["gaps"] if o.gaps else [])]
+                for n, o in analyzer.outputs.items()
+            },
+            "sites": sorted(site.key for site in sites),
+            "derived": sorted([d.id, d.version] for d in derived),
+            "context": context,
+            "probe": subject.probe.digest,
+            "dtype": dtype,
+            **({"model": True} if analyzer.model else {}),
+            **_sources(analyzer, derived),
+        }
+    )
+    plugin = owner_of(variant, analyzer.id)
+    try:
+        function = resolve(analyzer.function)
+    except PluginError as error:
+        raise PluginError(f"analyzer {analyzer.id} of plugin {plugin}: {error}") from error
+    return Item(
+        analyzer=analyzer,
+        options=options,
+        function=function,
+        sites=sites,
+        plugin=plugin,
+        identity=identity,
+        globs=globs,
+    )
+
+
+def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> dict[str, tuple[str, ...]]:
+    """Key of each site pattern -> the model's hooks that it stands for.
+
+    Raises:
+        PlanError: it stands for none.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for site in analyzer.all_sites(options):
+        if not site.glob:
+            continue
+        hooks = tuple(one.hook for one in site.expand(subject.hooks))
+        if not hooks:
+            known = {re.sub(r"\d+", "*", hook) for hook in subject.hooks}
+            near = nearest(site.hook, known)
+            tail = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise PlanError(
+                f"analyzer {analyzer.id}: site {site.key}: no hook of the model matches {site.hook!r}{tail}"
+            )
+        found[site.key] = hooks
+    return found
+
+
+def _sources(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
+    """Digests of the local files that these were declared in; {} for what packages declare."""
+    sources = sorted({analyzer.source, *(quantity.source for quantity in derived)} - {""})
+    return {"sources": sources} if sources else {}
