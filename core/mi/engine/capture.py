@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
@@ -18,8 +19,13 @@ from mi.errors import CheckpointError, MiError, PlanError, nearest
 if TYPE_CHECKING:
     import torch
 
+    Batch = tuple[slice, dict[str, torch.Tensor]]  # rows, and site key -> tensor of these rows
+
 TRIAL_ROWS = 2
-CPU_BUDGET = 4 * 2**30  # bytes of one batch's activations; on an accelerator half of what is free
+# Bytes of one batch's activations: on the CPU about what its caches and the allocator's reuse of memory favour
+# (2,048 rows of a grid over p = 113; a pass in one batch takes half as long again), on an accelerator half of
+# what is free.
+CPU_BUDGET = 64 * 2**20
 _SCORES, _PATTERNS = "hook_attn_scores", ("hook_attn_scores", "hook_pattern")
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 _BEFORE_BLOCKS = re.compile(r"(embed|pos_embed|hook_embed|hook_pos_embed|hook_tokens)\b")
@@ -94,7 +100,7 @@ class Resident:
             PlanError: a hook that never fires, a position outside the sequence, or scores that are none.
         """
         self.missing(sites)
-        rows = self._tokens(tokens)[:TRIAL_ROWS]
+        rows = self._tokens(tokens)[:TRIAL_ROWS].clone()  # a hook may show them: weighed alone
         everything = self.run(rows, None)
         for site in sites:
             if site.hook not in everything:
@@ -114,28 +120,65 @@ class Resident:
     def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
         """One forward pass over the whole probe: site key -> tensor, rows first, made in inference mode.
 
-        The pass goes in batches of rows where the probe's activations outgrow memory.
+        Raises:
+            PlanError: a site is missing after the pass.
+        """
+        self.passes += 1
+        every = self._tokens(tokens)
+        return joined(self.steps(every, sites, trial), len(every))
+
+    def batches(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> Iterator[Batch]:
+        """One forward pass over the whole probe, a batch of rows at a time.
+
+        Batches are as even as can be: kernels for one or two rows round differently, so a short last batch
+        would have bits of its own. Where they are cut depends on the model, the probe's length and the device
+        (on an accelerator on its free memory too), never on the sites.
+
+        Args:
+            tokens: the probe's, (rows, n_ctx).
+            sites: what to keep.
+            trial: from :meth:`try_out`.
+
+        Yields:
+            The slice of rows, and site key -> tensor of these rows, made in inference mode. The next batch's
+            tensors replace them: keep no more than one batch needs.
 
         Raises:
             PlanError: a site is missing after the pass.
         """
         import torch
 
-        every = self._tokens(tokens)
-        size = max(self.budget() // trial.row_bytes, 1)
-        hooks = {site.hook for site in sites}
         self.passes += 1
-        parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in sites}
-        for low in range(0, len(every), size):
-            cache = self.run(every[low : low + size], hooks, trial.stop)
+        for rows, found in self.steps(self._tokens(tokens), sites, trial):
             with torch.inference_mode():
-                for site in sites:
-                    if site.hook not in cache:
-                        raise PlanError(f"site {site.key}: missing after the forward pass")
-                    parts[site.key].append(keep(site, cache[site.hook]))
-            cache.clear()  # before the next batch, or two caches exist at once
-        with torch.inference_mode():
-            return {key: p[0] if len(p) == 1 else torch.cat(p) for key, p in parts.items()}
+                batch = {key: tensor.contiguous() for key, tensor in found.items()}
+            del found  # what else the pass held is freed while the batch is worked on
+            yield rows, batch
+
+    def steps(
+        self,
+        every: torch.Tensor,
+        sites: Sequence[Site],
+        trial: Trial,
+        around: Callable[[slice], AbstractContextManager[None]] = lambda rows: nullcontext(),
+    ) -> Iterator[Batch]:
+        """Same as :meth:`batches`, uncounted, of views; each batch runs inside ``around(rows)``."""
+        hooks = {site.hook for site in sites}
+        for rows in evenly(len(every), self.rows_at_once(trial.row_bytes)):
+            with around(rows):
+                cache = self.run(every[rows], hooks, trial.stop)
+            found = {}
+            for site in sites:
+                if site.hook not in cache:
+                    raise PlanError(f"site {site.key}: the hook exists but never fires in this model")
+                found[site.key] = keep(site, cache[site.hook])
+            del cache  # before the next batch, or two caches exist at once
+            yield rows, found
+            del found
+
+    def rows_at_once(self, row_bytes: int) -> int:
+        """Rows of a batch at most: a power of two, which what else uses a device's memory seldom changes."""
+        return 1 << (max(self.budget() // row_bytes, 1).bit_length() - 1)
 
     def run(self, rows: Any, hooks: set[str] | None, stop: int | None = None) -> dict[str, torch.Tensor]:
         """``run_with_cache`` of all hooks (None) or some, never trusting its return value."""
@@ -189,7 +232,7 @@ class Resident:
 
 
 def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
-    """The needed position of a hook's tensor, rows first, contiguous.
+    """The needed position of a hook's tensor, rows first; a view.
 
     Positions are the second axis; patterns and scores are (rows, head, query, key), where the position is the
     query's.
@@ -198,12 +241,37 @@ def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
         PlanError: the position is outside the sequence.
     """
     if site.position is None:
-        return tensor.contiguous()
+        return tensor
     axis = 2 if site.hook.endswith(_PATTERNS) else 1
     length = tensor.shape[axis] if tensor.ndim > axis else 0
     if not -length <= site.position < length:
         raise PlanError(f"site {site.key}: the position is outside 0..{length - 1} of its {length} positions")
-    return tensor.select(axis, site.position).contiguous()
+    return tensor.select(axis, site.position)
+
+
+def evenly(length: int, most: int) -> Iterator[slice]:
+    """``range(length)`` in as few slices of at most ``most`` as can be, whose lengths differ by one at most."""
+    count = -(-length // most)
+    for i in range(count):
+        yield slice(length * i // count, length * (i + 1) // count)
+
+
+def joined(batches: Iterable[Batch], length: int) -> dict[str, torch.Tensor]:
+    """Batches of views as whole tensors of ``length`` rows, each contiguous."""
+    import torch
+
+    whole: dict[str, torch.Tensor] = {}
+    with torch.inference_mode():
+        for rows, found in batches:
+            for key, part in found.items():
+                if len(part) == length:
+                    whole[key] = part.contiguous()
+                    continue
+                if key not in whole:
+                    whole[key] = part.new_empty((length, *part.shape[1:]))
+                whole[key][rows] = part
+            del found, part
+    return whole
 
 
 def weights_of(tensors: Mapping[str, torch.Tensor]) -> dict[int, int]:

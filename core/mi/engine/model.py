@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mi.domain.analyzer import Site
-from mi.engine.capture import TRIAL_ROWS, Resident, keep, weights_of
+from mi.engine.capture import TRIAL_ROWS, Resident, Trial, joined, weights_of
 from mi.engine.guard import as_bytes, checksum
 from mi.errors import PlanError
 
@@ -84,20 +85,9 @@ class Model:
         rows = torch.as_tensor(tokens, device=resident.device)
         assert self._passes is not None
         self._passes += 1
-        size = max(resident.budget() // self._weigh(rows), 1)
-        hooks = {site.hook for site in wanted}
-        parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in wanted}
-        for low in range(0, len(rows), size):
-            batch = slice(low, min(low + size, len(rows)))
-            with _edited(module.hook_dict, edits, batch):
-                found = resident.run(rows[batch], hooks)
-            with torch.inference_mode():
-                for site in wanted:
-                    if site.hook not in found:
-                        raise PlanError(f"site {site.key}: the hook exists but never fires in this model")
-                    parts[site.key].append(keep(site, found[site.hook]))
-        with torch.inference_mode():
-            return {key: p[0] if len(p) == 1 else torch.cat(p) for key, p in parts.items()}
+        trial = Trial(self._weigh(rows), None)
+        around = partial(_edited, module.hook_dict, edits)
+        return joined(resident.steps(rows, wanted, trial, around), len(rows))
 
     def mend(self) -> list[str]:
         """What the analyzer left changed of the model, in words; it is put back."""
@@ -142,7 +132,7 @@ class Model:
         """Bytes of one row's activations, all hooks together; a look at a few rows, once for each length."""
         length = int(rows.shape[-1])
         if length not in self._row_bytes:
-            few = rows[:TRIAL_ROWS]
+            few = rows[:TRIAL_ROWS].clone()  # a hook may show them: weighed alone
             total = sum(weights_of(self._resident.run(few, None)).values())
             self._row_bytes[length] = max(total // max(len(few), 1), 1)
         return self._row_bytes[length]
