@@ -26,6 +26,7 @@ from mi.store.layout import VariantPaths
 from mi.store.lock import variant_lock
 from mi.store.prepare import prepare, sweep, tidy
 from mi.store.zarrio import consolidate
+from mi.timing import timed
 
 
 class Progress(Protocol):
@@ -172,9 +173,10 @@ def analyze(
         plans = []
         for variant in variants:
             start = time.perf_counter()
-            plan = make_plan(
-                session, variant, analyzers=asked, epochs=chosen, probe=probe, device=device, dtype=dtype
-            )
+            with timed("plan"):
+                plan = make_plan(
+                    session, variant, analyzers=asked, epochs=chosen, probe=probe, device=device, dtype=dtype
+                )
             plans.append((plan, time.perf_counter() - start))
         for plan, planning in plans:
             one, interrupted = _carry_out(plan, session, executor or InProcess(), progress)
@@ -193,12 +195,13 @@ def _carry_out(
     paths, name = plan.bench.paths, plan.variant.name
     stale = [work for work in plan.work.values() if work.stale or work.outdated]
     start = time.perf_counter()
-    sweep(paths)
-    axis = full_axis(plan)
-    for work in stale:
-        prepare(paths, work.spec, axis, work.keep.keys())
-    if stale:
-        consolidate(paths.artifacts)
+    with timed("write", "lay arrays"):
+        sweep(paths)
+        axis = full_axis(plan)
+        for work in stale:
+            prepare(paths, work.spec, axis, work.keep.keys())
+        if stale:
+            consolidate(paths.artifacts)
     preparing = time.perf_counter() - start
     if progress is not None:
         progress.start(name, len(plan.stale_epochs))
@@ -228,13 +231,16 @@ def _carry_out(
     )
     summary.seconds["write"] += preparing
     if not outcome.interrupted:
-        _trajectories(plan, summary)
+        with timed("trajectories", "compare fingerprints"):
+            _trajectories(plan, summary)
     start = time.perf_counter()
-    if stale:
-        tidy(paths, [work.spec for work in stale])
+    with timed("tidy", "regroup, merge records"):
+        if stale:
+            tidy(paths, [work.spec for work in stale])
     summary.seconds["write"] += time.perf_counter() - start
     reader, probe = ArtifactReader(paths), plan.bench.probe_name
-    flagged = {id: list(reader.nonfinite(probe, id)) for id in plan.bench.items}
+    with timed("tidy", "look for results that are not finite"):
+        flagged = {id: list(reader.nonfinite(probe, id)) for id in plan.bench.items}
     summary.nonfinite = {id: epochs for id, epochs in flagged.items() if epochs}
     return summary, outcome.interrupted
 

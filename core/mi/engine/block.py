@@ -28,6 +28,7 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -115,8 +116,9 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     variant = session.workspace(task.root).variant(task.variant)
     checkpoints = list_checkpoints(VariantPaths(variant.folder))
     every = tuple(c.epoch for c in checkpoints)
-    bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
-    block = _Block(task, bench, session)
+    with timed("plan", "bind analyzers to a block"):
+        bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
+        block = _Block(task, bench, session)
     try:
         chosen = [at_epoch(checkpoints, e) for e in task.epochs]
         with closing(read_ahead(chosen, task.device)) as pace:
@@ -136,7 +138,8 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
         block.writer.close()  # what was done before stays
         raise
     start = time.perf_counter()
-    block.writer.close()
+    with timed("write", "wait for the writer's end"):
+        block.writer.close()
     block.spent("write", start)
     block.outcome.computed = sum(len(group.written) for group in block.groups.values())
     return block.outcome
@@ -201,8 +204,9 @@ class _Block:
         for id, item in items.items():
             since = time.perf_counter()
             try:
-                needs = self._needs(item, checkpoint.epoch, results, failed)
-                results[id] = self._run(moment, item, needs)
+                with timed("hand-over", epoch=checkpoint.epoch, analyzer=id):
+                    needs = self._needs(item, checkpoint.epoch, results, failed)
+                    results[id] = self._run(moment, item, needs)
             except StrictError:
                 raise
             except MiError as error:
@@ -220,7 +224,8 @@ class _Block:
             self.reference, self.lost = dict(results), set(failed)
         self.spent("analyze", start)
         start = time.perf_counter()
-        self.writer.put(checkpoint.epoch, results)
+        with timed("write", "wait for the writer", checkpoint.epoch):
+            self.writer.put(checkpoint.epoch, results)
         self.spent("write", start)
 
     def _run(self, moment: Moment, item: Item, needs: Mapping[tuple[str, str], Arrays]) -> Arrays:
@@ -238,14 +243,16 @@ class _Block:
     def _load(self, weights: Mapping[str, torch.Tensor]) -> Resident:
         start = time.perf_counter()
         resident = self.session.model(self.bench.variant, self.task.device, self.task.dtype)
-        resident.load(weights)
+        with timed("load", "swap weights in"):
+            resident.load(weights)
         self.spent("load", start)
         return resident
 
     def _capture(self, resident: Resident, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
         start = time.perf_counter()
         trial = self.task.trial or resident.try_out(self.bench.probe.tokens, sites)
-        activations = resident.capture(self.bench.probe.tokens, sites, trial)
+        with timed("forward"):
+            activations = resident.capture(self.bench.probe.tokens, sites, trial)
         self.outcome.passes += 1
         self.spent("forward", start)
         return activations

@@ -16,6 +16,7 @@ from mi.engine.model import Model
 from mi.errors import PluginError, StoreError
 from mi.refs import resolve
 from mi.store.schema import GroupSpec
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +106,7 @@ class Moment:
         try:
             data, watched, shared = self._data(item, needs)
             try:
-                with torch.no_grad():
+                with torch.no_grad(), timed("functions", epoch=self.epoch, analyzer=item.id):
                     result = item.function(data, **item.options)
             finally:
                 changed = self.watch.changed(watched, f"analyzer {item.id}")
@@ -194,7 +195,8 @@ class Moment:
             )
             changed: list[str] = []
             try:
-                value = resolve(quantity.function)(data)
+                with timed("derived", quantity.id, self.epoch, item.id):
+                    value = resolve(quantity.function)(data)
             finally:
                 changed = self.watch.changed(watched, f"derived quantity {quantity.id}")
             if changed:

@@ -21,6 +21,7 @@ from mi.engine.sites import SitesError, with_sites
 from mi.errors import MiError, PluginError, UnknownNameError
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
+from mi.timing import timed
 
 
 @frozen(eq=False)
@@ -109,10 +110,13 @@ def make_plan(
         raise UnknownNameError(f"variant {variant.id} has no checkpoints yet (see `mi train`)")
     chosen = choose_epochs(checkpoints, epochs)
     every = tuple(c.epoch for c in checkpoints)
-    bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype, session)
-    digests, damaged = hash_checkpoints(checkpoints)
+    with timed("plan", "bind analyzers"):
+        bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype, session)
+    with timed("plan", "hash checkpoints"):
+        digests, damaged = hash_checkpoints(checkpoints)
     while True:
-        work, wanted = share(bench, chosen, digests, every[-1])
+        with timed("plan", "compare fingerprints"):
+            work, wanted = share(bench, chosen, digests, every[-1])
         plan = Plan(
             bench=bench,
             checkpoints=checkpoints,
@@ -126,7 +130,8 @@ def make_plan(
             digests=digests,
         )
         try:
-            return with_sites(session, plan)
+            with timed("plan", "try a few rows"):
+                return with_sites(session, plan)
         except SitesError as error:
             if analyzers is not None:
                 raise

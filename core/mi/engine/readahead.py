@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mi.domain.checkpoint import Checkpoint
 from mi.errors import CheckpointError
 from mi.store.checkpoints import load_tensors
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,8 @@ def read_ahead(
 
     def read(checkpoint: Checkpoint) -> Weights | CheckpointError:
         try:
-            return read_weights(checkpoint, device)
+            with timed("read", epoch=checkpoint.epoch):
+                return read_weights(checkpoint, device)
         except CheckpointError as error:
             return error
 
@@ -43,6 +45,7 @@ def read_ahead(
         following = pool.submit(read, checkpoints[0]) if checkpoints else None
         for i, checkpoint in enumerate(checkpoints):
             assert following is not None
-            weights = following.result()
+            with timed("load", "wait for read-ahead", checkpoint.epoch):
+                weights = following.result()
             following = pool.submit(read, checkpoints[i + 1]) if i + 1 < len(checkpoints) else None
             yield checkpoint, weights

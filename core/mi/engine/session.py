@@ -12,6 +12,7 @@ from attrs import define, field
 from mi.domain.workspace import Variant, Workspace
 from mi.engine.capture import TRIAL_ROWS, Resident, build, model_key
 from mi.errors import PlanError
+from mi.timing import timed
 
 
 @define(eq=False)
@@ -38,7 +39,8 @@ class Session:
         key = model_key(variant, device, dtype)
         if self._resident is None or self._key != key:
             self._resident = None  # freed before the next is built
-            self._resident, self._key = build(variant, device, dtype), key
+            with timed("plan", "build the model"):
+                self._resident, self._key = build(variant, device, dtype), key
         return self._resident
 
     def hooks(self, variant: Variant, device: str, dtype: str, tokens: Any) -> Hooks:

@@ -21,6 +21,7 @@ from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -108,10 +109,13 @@ def run_span(plan: Plan, span: Span) -> None:
         PluginError: it raised, or returned something else than it declared.
         StoreError: the store cannot be read or written.
     """
-    values = call_span(span, span_data(plan, span))
+    with timed("trajectories", "hand-over", analyzer=span.item.id):
+        values = call_span(span, span_data(plan, span))
     reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
     bad = {e for n in span.item.analyzer.artifacts for e in reader.nonfinite(probe, n.analyzer)}
-    write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance, len(bad))
+    size = sum(array.nbytes for array in values.values())
+    with timed("trajectories", "write", analyzer=span.item.id, bytes=size):
+        write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance, len(bad))
 
 
 def span_data(plan: Plan, span: Span) -> TrajectoryData:
@@ -157,7 +161,8 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
 
     try:
-        result = item.function(data, **item.options)
+        with timed("trajectories", "function", analyzer=item.id):
+            result = item.function(data, **item.options)
     except (StoreError, CheckpointError):
         raise
     except PluginError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from mi.store.blocks import GroupWriter
 from mi.store.checkpoints import nonfinite_weights
 from mi.store.layout import VariantPaths
+from mi.timing import timed
 
 FLUSH_SECONDS = 10.0  # what a kill can cost at most, when blocks take longer than this
 DEPTH = 2  # checkpoints whose results may wait
@@ -71,9 +72,12 @@ class BlockWriter:
             try:
                 if job is not None:
                     epoch, results = job
-                    bad = nonfinite_weights(self.paths.checkpoint(epoch)) if results else 0
+                    with timed("look for weights that are not finite", epoch=epoch):
+                        bad = nonfinite_weights(self.paths.checkpoint(epoch)) if results else 0
                     for id, arrays in results.items():
-                        self.groups[id].put(epoch, arrays, bad)
+                        size = sum(array.nbytes for array in arrays.values())
+                        with timed("take results", epoch=epoch, analyzer=id, bytes=size):
+                            self.groups[id].put(epoch, arrays, bad)
                 if job is None or time.monotonic() - last > FLUSH_SECONDS:
                     for group in self.groups.values():
                         group.flush()

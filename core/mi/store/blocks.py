@@ -17,6 +17,7 @@ from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
 from mi.store.schema import BLOCK, GroupSpec
 from mi.store.zarrio import chunk_files, epochs_of, fsync_files, open_arrays, store_errors
+from mi.timing import timed
 
 
 class GroupWriter:
@@ -93,7 +94,7 @@ class GroupWriter:
             return
         for key in sorted(self.dirty):
             self._write(key)
-        with store_errors(self.path, "written"):
+        with timed("fsync", analyzer=self.spec.analyzer), store_errors(self.path, "written"):
             at = [self.positions[e] for e in self.pending]
             # Flushed by position: a chunk that was complete before has been written by `put`.
             fsync_files(
@@ -105,11 +106,15 @@ class GroupWriter:
                 }
             )
         fingerprints = {e: self.fingerprints[e] for e in self.pending}
-        self.commits.add(self.block, fingerprints, self.provenance, self.nonfinite)
+        with timed("commit", analyzer=self.spec.analyzer):
+            self.commits.add(self.block, fingerprints, self.provenance, self.nonfinite)
         self.written += self.pending
         self.pending.clear()
         self.nonfinite = {}
-        with store_errors(self.path / "committed", "written"):
+        with (
+            timed("commit", "flags", analyzer=self.spec.analyzer),
+            store_errors(self.path / "committed", "written"),
+        ):
             flags = self.arrays["committed"]
             length = flags.chunks[0]
             low = self.block * BLOCK // length * length
@@ -131,6 +136,6 @@ class GroupWriter:
         name, chunk = key
         stored = self.arrays[name]
         low = chunk * stored.chunks[0]
-        with store_errors(self.path / name, "written"):
+        with timed("encode", analyzer=self.spec.analyzer), store_errors(self.path / name, "written"):
             stored[low : low + stored.chunks[0]] = self.buffers[key]
         self.dirty.discard(key)
