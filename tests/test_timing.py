@@ -10,10 +10,11 @@ from mi.timing import Recording, recording, timed
 
 
 def test_what_is_timed_is_kept_with_all_that_was_said_of_it() -> None:
-    with recording() as found, timed("forward", "part", 3, "tiny.means", 8):
+    said = ("forward", "part", 3, "tiny.means", 8)
+    with recording() as found, timed(*said):
         pass
     [one] = found.timed
-    assert (one.stage, one.what, one.epoch, one.analyzer, one.bytes) == ("forward", "part", 3, "tiny.means", 8)
+    assert (one.stage, one.what, one.epoch, one.analyzer, one.bytes) == said
     assert found.start <= one.start <= one.end <= found.end
     assert one.thread == found.main == threading.current_thread().name
 

@@ -95,7 +95,7 @@ _NOTHING = _Nothing()
 def timed(
     stage: str, what: str = "", epoch: int | None = None, analyzer: str = "", bytes: int = 0
 ) -> _Nothing | _Open:
-    """Time what follows: ``with timed("forward", epoch=100): …``; without what is timed inside it.
+    """A context manager whose body counts as this stage, but for what is timed inside it.
 
     Args:
         stage, what, epoch, analyzer, bytes: as in :class:`Timed`.
