@@ -105,12 +105,16 @@ class GroupWriter:
                     for file in chunk_files(self.path / array.name, self.arrays[array.name], one, one + 1)
                 }
             )
+        self._flag()
         fingerprints = {e: self.fingerprints[e] for e in self.pending}
         with timed("commit", analyzer=self.spec.analyzer):
             self.commits.add(self.block, fingerprints, self.provenance, self.nonfinite)
         self.written += self.pending
         self.pending.clear()
         self.nonfinite = {}
+
+    def _flag(self) -> None:
+        """Say it to plain readers; before the commit, since a process killed after it would never say it."""
         with (
             timed("commit", "flags", analyzer=self.spec.analyzer),
             store_errors(self.path / "committed", "written"),
@@ -121,6 +125,8 @@ class GroupWriter:
             part = np.zeros(min(length, flags.shape[0] - low), dtype=bool)
             part[[one - low for one in self.done if low <= one < low + length]] = True
             flags[low : low + length] = part
+            files = chunk_files(self.path / "committed", self.arrays["committed"], low, low + 1)
+            fsync_files(files)
 
     def _load(self, name: str, low: int) -> np.ndarray:
         """A chunk's rows: what is committed of them read back, the rest missing."""

@@ -1,0 +1,194 @@
+"""Work that is killed at a change of the disk, and what must hold then and after it is run again."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attrs import define, frozen
+from bench import NAME, Visible, checkpoint, copied, findings, flagged, visible, workspace
+from warm import Order, Server
+
+from mi.store.layout import VariantPaths
+
+VARIANT = f"tiny/{NAME}"
+
+
+@frozen
+class Scenario:
+    """A workspace and the command that is killed in it.
+
+    Attributes:
+        name: in a few words.
+        lay: writes the workspace, given a function that runs ``mi`` in it undisturbed.
+        command: what is killed, and run again.
+        after: commands that bring everything up to date after that; none where ``command`` does.
+    """
+
+    name: str
+    lay: Callable[[Path, Callable[..., None]], None]
+    command: tuple[str, ...] = ("analyze", VARIANT)
+    after: tuple[tuple[str, ...], ...] = ()
+
+
+def _first(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 10))
+
+
+def _grown(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 20))
+    mi("analyze", VARIANT)
+    workspace(root, range(0, 60, 10))
+
+
+def _option(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    workspace(root, (), options={"tiny.means": {"power": 2}})
+
+
+def _replaced(root: Path, mi: Callable[..., None]) -> None:
+    paths = workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    checkpoint(paths, 20, seed=1)
+
+
+def _stale(root: Path, mi: Callable[..., None]) -> None:
+    paths = workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    paths.checkpoint(50).unlink()  # the reference: what compares with it is stale
+    checkpoint(paths, 0, seed=1)
+    workspace(root, (), analyzers=("tiny.means", "tiny.gap"))
+
+
+SCENARIOS = (
+    Scenario("a first analysis", _first),
+    Scenario("checkpoints added between", _grown),
+    Scenario("an option changed", _option),
+    Scenario("a checkpoint replaced", _replaced),
+    Scenario("a cleaning", _stale, ("clean", VARIANT, "--yes"), (("analyze", VARIANT),)),
+)
+
+
+@define
+class Net:
+    """One scenario, laid out; each kill begins from a copy of it.
+
+    Attributes:
+        scenario, server, place: what, with whom, and a folder for it all.
+        before, after: what is visible before the work and after it, undisturbed.
+        trace: the changes that the undisturbed work made, in order.
+    """
+
+    scenario: Scenario
+    server: Server
+    place: Path
+    before: Visible
+    after: Visible
+    trace: list[list[str]]
+
+    @classmethod
+    def lay(cls, scenario: Scenario, server: Server, place: Path) -> Net:
+        """Lay the scenario out, and do its work once undisturbed."""
+        start, straight = place / "start", place / "straight"
+
+        def mi(*arguments: str) -> None:
+            assert server.run(_order(start, arguments)).code == 0
+
+        scenario.lay(start, mi)
+        copied(start, straight)
+        ended = server.run(_order(straight, scenario.command, trace=place / "trace"))
+        assert ended.code == 0
+        for more in scenario.after:
+            assert server.run(_order(straight, more)).code == 0
+        assert findings(paths_of(straight)) == []
+        before, after = visible(paths_of(start)), visible(paths_of(straight))
+        trace = [json.loads(line) for line in (place / "trace").read_text().splitlines()]
+        assert len(trace) == ended.changes
+        return cls(scenario, server, place, before, after, trace)
+
+    def instants(self, count: int, seed: int) -> list[tuple[int, float | None]]:
+        """(change, delay) at random: half of them at once, half up to 2 ms later, between changes."""
+        chance = random.Random(f"{self.scenario.name} {seed}")
+        return [
+            (chance.randint(1, len(self.trace)), chance.choice([None, chance.uniform(0, 0.002)]))
+            for _ in range(count)
+        ]
+
+    def turns(self) -> list[int]:
+        """Every change that a reader could notice, and the one after each: before it, and after it."""
+        telling = [at for at, change in enumerate(self.trace, 1) if _telling(*change)]
+        return sorted({*telling, *(at + 1 for at in telling if at < len(self.trace))})
+
+    def kill(self, at: int, delay: float | None = None) -> bool:
+        """Kill at a change, look, run again, compare; whether the kill came before the end."""
+        return self.kills([(at, delay)]) == 1
+
+    def kills(self, instants: Sequence[tuple[int, float | None]]) -> int:
+        """Kill, look, run again, kill that one too, and so on; whenever one comes to its end, compare.
+
+        Returns:
+            How many kills came before the end.
+        """
+        root, fresh, kills = self.place / "killed", True, 0
+        for at, delay in instants:
+            if fresh:
+                copied(self.place / "start", root)
+            ended = self.server.run(_order(root, self.scenario.command, at=at, delay=delay))
+            assert ended.code in (0, -9), (self.scenario.name, at, ended)
+            self.look(paths_of(root), at)
+            kills += ended.code != 0
+            fresh = ended.code == 0
+            if fresh:
+                self.finish(root, at)
+        if not fresh:
+            self.finish(root, at)
+        return kills
+
+    def look(self, paths: VariantPaths, at: int) -> None:
+        """What a reader sees is whole, and right for the fingerprint that it carries."""
+        for key, seen in visible(paths).items():
+            assert seen in (self.before.get(key), self.after.get(key)), (key, at)
+        for key, bits in flagged(paths).items():
+            assert bits in [side[key][1] for side in (self.before, self.after) if key in side], (key, at)
+
+    def finish(self, root: Path, at: int) -> None:
+        """The same command again, undisturbed, ends as if nothing had happened."""
+        output = self.place / "output"
+        for command in (self.scenario.command, *self.scenario.after):
+            ended = self.server.run(_order(root, command, output=output))
+            assert ended.code == 0, output.read_text()
+        assert visible(paths_of(root)) == self.after, (self.scenario.name, at)
+        assert findings(paths_of(root)) == [], (self.scenario.name, at)
+
+
+def _telling(kind: str, path: str, other: str = "") -> bool:
+    """Whether a change is no flush, and not made in a folder or file that is not in place yet."""
+    place = other or path
+    return kind not in ("flush", "mkdir") and "/.staging/" not in place and not place.endswith(".partial")
+
+
+def paths_of(root: Path) -> VariantPaths:
+    """The variant's in a workspace."""
+    return VariantPaths(root / "results" / "tiny" / NAME)
+
+
+def _order(
+    root: Path,
+    arguments: tuple[str, ...],
+    *,
+    at: int = 0,
+    delay: float | None = None,
+    trace: Path | str = "",
+    output: Path | str = "/dev/null",
+) -> Order:
+    return Order(
+        arguments=("-w", str(root), *arguments),
+        root=root / "results",
+        at=at,
+        delay=delay,
+        trace=str(trace),
+        output=str(output),
+    )

@@ -1,0 +1,36 @@
+"""``kill -9`` of an analysis at any instant: what is visible is whole, the rerun ends as if undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from net import SCENARIOS, Net, Scenario
+from warm import Server
+
+
+@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.name.replace(" ", "_"))
+def net(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Net]:
+    scenario: Scenario = request.param
+    place: Path = tmp_path_factory.mktemp("killed")
+    yield Net.lay(scenario, server, place)
+
+
+def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:
+    assert net.kills(net.instants(6, seed=1)) > 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_killed_at_sixty_instants_it_ends_as_if_undisturbed(net: Net) -> None:
+    assert net.kills(net.instants(60, seed=2)) > 30
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_killed_around_every_change_it_ends_as_if_undisturbed(net: Net) -> None:
+    for at in net.turns():
+        net.kill(at)

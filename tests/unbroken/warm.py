@@ -1,0 +1,100 @@
+"""The test's side of ``server.py``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import field, frozen
+
+HERE = Path(__file__).parent
+SITES = (HERE.parent / "engine" / "site", HERE.parent / "training" / "site")
+
+
+@frozen(kw_only=True)
+class Order:
+    """One ``mi …`` to run.
+
+    Attributes:
+        arguments: of ``mi``.
+        root: changes below this folder are counted.
+        at: the change at which the child kills itself, before it is made; 0 for never.
+        delay: seconds; the child goes on, and is killed so long after that change. None for at once.
+        trace: a file for the list of changes; empty for none.
+        output: a file that what is printed is added to.
+        environment: added to the server's.
+        flush_seconds: how often a block's results are committed before it is done.
+    """
+
+    arguments: Sequence[str]
+    root: Path
+    at: int = 0
+    delay: float | None = None
+    trace: str = ""
+    output: str = os.devnull
+    environment: Mapping[str, str] = field(factory=dict)
+    flush_seconds: float = 0.0
+
+
+@frozen
+class Ended:
+    """How a child ended: exit code (negative: a signal), and changes made (0: it did not come to say)."""
+
+    code: int
+    changes: int
+
+
+class Server:
+    """A warm process; `run` one order after another, or `start` one and `wait` for it."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([*map(str, SITES), os.environ.get("PYTHONPATH", "")])
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "server.py")],
+            env=os.environ | {"PYTHONPATH": path, "MI_LOAD_PLUGINS": "tiny,lines", "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, order: Order) -> int:
+        """Begin; the child's process id."""
+        assert self.process.stdin is not None
+        told = {
+            "arguments": list(order.arguments),
+            "root": str(order.root),
+            "at": order.at,
+            "delay": order.delay,
+            "trace": order.trace,
+            "output": order.output,
+            "environment": dict(order.environment),
+            "flush_seconds": order.flush_seconds,
+        }
+        self.process.stdin.write(json.dumps(told) + "\n")
+        self.process.stdin.flush()
+        return int(self._line())
+
+    def wait(self) -> Ended:
+        """Until the child has ended."""
+        status, changes = json.loads(self._line())
+        return Ended(os.waitstatus_to_exitcode(status), changes)
+
+    def run(self, order: Order) -> Ended:
+        """Both."""
+        self.start(order)
+        return self.wait()
+
+    def close(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.communicate()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the server ended with {self.process.wait(10)}"
+        return line
