@@ -79,6 +79,10 @@ class Resident:
         except Exception as error:
             raise CheckpointError(f"weights do not fit the model ({type(error).__name__}: {error})") from None
 
+    def rebuild(self) -> None:
+        """Build the model anew, after somebody changed more of it than loading weights puts back."""
+        self.model = _built(self.code, self.device, self.dtype)
+
     def missing(self, sites: Iterable[Site]) -> None:
         """Refuse hooks that the model does not have.
 
@@ -291,12 +295,8 @@ def build(variant: Variant, device: str, dtype: str) -> Resident:
     Raises:
         UnbuiltError: the family's code fails, or its model has no hooks.
     """
-    import torch
-
     try:
-        model = variant.code.build_model(device)
-        if dtype != "float32":
-            model = model.to(getattr(torch, dtype))
+        model = _built(variant.code, device, dtype)
     except MiError:
         raise
     except Exception as error:
@@ -307,6 +307,13 @@ def build(variant: Variant, device: str, dtype: str) -> Resident:
         if not hasattr(model, name):
             raise UnbuiltError(f"{variant.id}: {type(model).__name__} has no {name}, expected a hooked model")
     return Resident(variant.code, model, device, dtype)
+
+
+def _built(code: VariantCode, device: str, dtype: str) -> Any:
+    import torch
+
+    model = code.build_model(device)
+    return model if dtype == "float32" else model.to(getattr(torch, dtype))
 
 
 def _sums_to_one(scores: torch.Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -26,7 +27,7 @@ class Model:
 
     def __init__(self, resident: Resident, weights: Mapping[str, torch.Tensor]) -> None:
         self._resident, self._weights = resident, weights
-        self._before: tuple[dict[str, Any], dict[int, list[Any]]] | None = None
+        self._before: tuple[dict[str, Any], dict[int, list[Any]], bool] | None = None
         self._row_bytes: dict[int, int] = {}
         self._passes: int | None = 0
 
@@ -41,7 +42,7 @@ class Model:
         """
         self._check_open()
         if self._before is None:
-            self._before = self._state(), self._hooks()
+            self._before = self._read()
         return self._resident.model
 
     @property
@@ -73,7 +74,8 @@ class Model:
             Key of each site -> tensor, rows first; after the edits.
 
         Raises:
-            PlanError: a hook that the model lacks or that does not fire, an edit that returns another shape.
+            PlanError: a hook that the model lacks or that does not fire; an edit that returns another shape,
+                or that the model discards.
         """
         import torch
 
@@ -93,7 +95,7 @@ class Model:
         """What the analyzer left changed of the model, in words; it is put back."""
         if self._before is None:
             return []
-        weights, hooks = self._before
+        weights, hooks, mode = self._before
         model, found = self._resident.model, []
         for point in model.hook_dict.values():
             for handle in _handles(point):
@@ -103,10 +105,13 @@ class Model:
         if model.training:
             model.eval()
             found.append("the model's evaluation mode")
-        if self._state() != weights:
+        if _compatible(model) != mode:  # it changes more than weights: scores are masked in another way
+            self._resident.rebuild()
+            found.append("the model's compatibility mode")
+        if found[-1:] == ["the model's compatibility mode"] or self._state() != weights:
             self._resident.load(self._weights)
             found.append("the model's weights")
-            self._before = self._state(), self._hooks()
+            self._before = self._read()
         return found
 
     def close(self) -> int:
@@ -137,6 +142,9 @@ class Model:
             self._row_bytes[length] = max(total // max(len(few), 1), 1)
         return self._row_bytes[length]
 
+    def _read(self) -> tuple[dict[str, Any], dict[int, list[Any]], bool]:
+        return self._state(), self._hooks(), _compatible(self._resident.model)
+
     def _state(self) -> dict[str, Any]:
         """Version counter and, on the CPU, checksum of every parameter and buffer."""
         model = self._resident.model
@@ -156,7 +164,7 @@ def _edited(points: Mapping[str, Any], edits: Mapping[str, Edit], rows: slice) -
     """Edits hooked in, and out again whatever happens.
 
     Raises:
-        PlanError: one of them was never called.
+        PlanError: one of them was never called, or is discarded by the model.
     """
     called: set[str] = set()
 
@@ -175,12 +183,25 @@ def _edited(points: Mapping[str, Any], edits: Mapping[str, Edit], rows: slice) -
     try:
         for name, edit in edits.items():
             added.append((points[name], points[name].add_hook(hooked(name, edit))))
-        yield
+        with warnings.catch_warnings():
+            # All that TransformerLens does about an edit that comes too late is to warn.
+            warnings.filterwarnings("error", message=r".*\bedit is discarded\b", category=UserWarning)
+            yield
+    except UserWarning as warning:
+        if "edit is discarded" not in str(warning):
+            raise
+        raise PlanError(
+            f"an edit of {', '.join(edits)} cannot be made: the model has used the values before that hook"
+        ) from None
     finally:
         for point, handle in added:
             _remove(point, handle)
     if silent := sorted(edits.keys() - called):
         raise PlanError(f"hook {silent[0]} exists but never fires in this model, so it cannot be edited")
+
+
+def _compatible(model: Any) -> bool:
+    return bool(getattr(model, "compatibility_mode", False))
 
 
 def _handles(point: Any) -> list[Any]:
