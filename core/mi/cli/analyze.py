@@ -10,6 +10,8 @@ import click
 from mi.cli.bar import Counter
 from mi.cli.choice import check_device, chosen_variants
 from mi.cli.common import open_workspace
+from mi.cli.profile import DEFAULT, profiled
+from mi.timing import timed
 
 if TYPE_CHECKING:
     from mi.domain.workspace import Variant
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 @click.option("--device", default="cpu", show_default=True, help="Where models run: cpu, cuda, cuda:1.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads that torch uses (default: its own).")
 @click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing.")
+@click.option(
+    "--profile",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=DEFAULT,
+    help=f"Print where every second went, and write a trace for Chrome's viewer (default: {DEFAULT}).",
+)
 @click.pass_context
 def analyze(
     ctx: click.Context,
@@ -39,6 +48,7 @@ def analyze(
     device: str,
     threads: int | None,
     dry_run: bool,
+    profile: str | None,
 ) -> int:
     """Analyze checkpoints of VARIANT (name or family/name): one forward pass each, only where stale.
 
@@ -55,10 +65,11 @@ def analyze(
     if dry_run:
         _dry_run(chosen, ids, epochs, probe, device)
         return 0
-    from mi.engine.analyze import analyze as run
-
-    with Display("epoch") as display:
-        summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
+    with profiled(profile):
+        with timed("plan", "import the engine"):
+            from mi.engine.analyze import analyze as run
+        with Display("epoch") as display:
+            summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
     return report(summary, debug=bool(ctx.find_root().params.get("debug") or os.environ.get("MI_DEBUG")))
 
 
