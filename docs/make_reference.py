@@ -29,7 +29,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "are names of `mi`.",
         {
             "mi.domain.code": ("FamilyCode", "VariantCode", "Training", "TrainingPass"),
-            "mi.domain.probe": ("ProbeKind", "Rows", "Probe", "probe_from_rows"),
+            "mi.domain.probe": ("ProbeKind", "Rows", "Probe", "RowSource", "probe_from_rows"),
             "mi.domain.analyzer": ("Analyzer", "Output", "Site", "ArtifactNeed", "ProbeNeed", "Derived"),
             "mi.domain.visualization": ("Visualization", "Field"),
             "mi.domain.values": ("Option", "TypedValue"),

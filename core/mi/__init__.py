@@ -26,6 +26,7 @@ _PUBLIC = {
     "probe_from_rows": "mi.domain.probe",
     "ProbeKind": "mi.domain.probe",
     "Rows": "mi.domain.probe",
+    "RowSource": "mi.domain.probe",
     "Option": "mi.domain.values",
     "Field": "mi.domain.visualization",
     "Visualization": "mi.domain.visualization",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from mi.domain.probe import Probe as Probe
     from mi.domain.probe import ProbeKind as ProbeKind
     from mi.domain.probe import Rows as Rows
+    from mi.domain.probe import RowSource as RowSource
     from mi.domain.probe import probe_from_rows as probe_from_rows
     from mi.domain.values import Option as Option
     from mi.domain.visualization import Field as Field

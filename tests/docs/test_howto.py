@@ -99,6 +99,10 @@ def test_the_network_of_the_pages_learns(workspace: Path) -> None:
 def test_the_probe_of_the_pages_holds_what_it_says(workspace: Path) -> None:
     ran = run("-w", str(workspace), "probe", "show", "compare_mlp", "hard")
     assert "54" in ran.out  # 12 + 2 * 11 + 2 * 10 pairs
+    ran = run("-w", str(workspace), "probe", "show", "compare_mlp", "steps", "--rows", "14", "--json")
+    shown = json.loads(ran.out)[0]
+    assert shown["rows"] == 144
+    assert (shown["head"][13]["x"], shown["head"][13]["y"]) == (1, 2)
 
 
 def test_python_without_a_file_runs_in_the_workspace(

@@ -53,10 +53,25 @@ def provide_probe(family: Family) -> Iterable[ProbeKind]:
                 "file": Option(
                     type="str",
                     default="",
-                    description="a CSV file beside the probe's, one column an axis; others are ignored",
+                    description="a file beside the probe's: CSV, one column an axis (others are ignored), or "
+                    ".npy, whole numbers (rows, axes)",
                 )
             },
-            description="the rows that a CSV file lists, in its order",
+            description="the rows that a file lists, in its order",
+        ),
+        ProbeKind(
+            id="core.tokens",
+            title="Tokens of a file",
+            build="mi.builtin.probes:tokens_of_file",
+            options={
+                "file": Option(
+                    type="str", default="", description="a .npy file beside the probe's: tokens (rows, n_ctx)"
+                ),
+                "labels": Option(
+                    type="str", default="", description="a .npy file beside the probe's: labels (rows,)"
+                ),
+            },
+            description="rows of tokens as a file holds them, more than memory holds if need be",
         ),
         ProbeKind(
             id="core.prompts",

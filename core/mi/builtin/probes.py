@@ -1,4 +1,4 @@
-"""How the core's probe kinds choose their rows: the grid, conditions, a draw, a file, prompts."""
+"""How the core's probe kinds choose their rows: the grid, conditions, a draw, a file, tokens, prompts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from mi.builtin.conditions import Table, selected
+from mi.builtin.npy import CoordinateFile, TokenFile, open_npy
 from mi.domain.code import VariantCode
+from mi.domain.lazyprobe import GridRows
 from mi.domain.probe import Probe, probe_from_rows
 from mi.errors import FormatError, ParameterError, StoreError
+
+PIECE = 2**18  # rows of a grid that are looked at together
 
 
 def full_grid(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
     """Every row of the grid, the last axis fastest."""
-    return probe_from_rows(code, _grid(code), complete=True)
+    return _rows_of(_grid(code))
 
 
 def filtered(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
@@ -26,8 +31,8 @@ def filtered(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Pro
     Raises:
         ParameterError: a condition outside the grammar of :mod:`mi.builtin.conditions`.
     """
-    columns = _grid(code)
-    return _subset(code, columns, np.flatnonzero(_chosen(code, columns, options["where"])))
+    grid = _grid(code)
+    return _rows_of(grid, _chosen(grid, options["where"]))
 
 
 def sample(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
@@ -39,18 +44,21 @@ def sample(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe
     Raises:
         ParameterError: fewer rows are left than asked for, or a bad condition.
     """
-    columns = _grid(code)
-    pool = np.flatnonzero(_chosen(code, columns, options["where"]))
+    grid = _grid(code)
+    pool = _chosen(grid, options["where"])
     rows, seed = options["rows"], options["seed"]
-    if rows > len(pool):
-        raise ParameterError(f"option rows of probe kind core.sample is {rows}, expected at most {len(pool)}")
-    keys = np.random.PCG64(seed).random_raw(len(pool))
-    order = np.argsort(np.asarray(keys), kind="stable")
-    return _subset(code, columns, np.sort(pool[order[:rows]]))
+    count = len(grid) if pool is None else len(pool)
+    if rows > count:
+        raise ParameterError(f"option rows of probe kind core.sample is {rows}, expected at most {count}")
+    drawn = np.sort(_lowest(np.random.PCG64(seed), count, rows))
+    return _rows_of(grid, drawn if pool is None else pool[drawn])
 
 
 def rows_of_file(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
-    """The rows that a CSV file lists, one column an axis, in the file's order; other columns are ignored.
+    """The rows that a file lists, in its order.
+
+    A CSV file has one column an axis, by name; other columns are ignored. A ``.npy`` file, for more rows than
+    memory holds, has whole numbers, (rows, axes), in the order of the family's axes.
 
     Raises:
         FormatError: a missing column, or a value that is no coordinate; names file, line and column.
@@ -58,6 +66,8 @@ def rows_of_file(code: VariantCode, options: Mapping[str, Any], folder: Path) ->
     """
     axes = _axes(code)
     path = _beside(folder, options["file"], "core.rows")
+    if path.suffix == ".npy":
+        return _rows_of_npy(code, axes, path)
     lines = list(_records(path))
     header = [cell.strip() for cell in lines[0][1]] if lines else []
     for name in axes:
@@ -78,8 +88,33 @@ def rows_of_file(code: VariantCode, options: Mapping[str, Any], folder: Path) ->
             columns[name].append(known[name][text])
     chosen = {name: np.asarray(columns[name], dtype=axes[name].dtype) for name in axes}
     grid = _grid(code)
-    complete = all(np.array_equal(chosen[name], grid[name]) for name in axes)
+    complete = len(chosen[next(iter(axes))]) == len(grid) and all(
+        np.array_equal(chosen[name], values) for name, values in grid.columns(0, len(grid)).items()
+    )
     return probe_from_rows(code, chosen, complete=complete)
+
+
+def tokens_of_file(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
+    """Rows of tokens as a ``.npy`` file holds them, (rows, n_ctx), with labels of another, (rows,).
+
+    Read in pieces, so that there may be more rows than memory holds.
+
+    Raises:
+        FormatError: a file that is no such array, labels of another number of rows, or a negative token.
+        StoreError: a file cannot be read.
+    """
+    path = _beside(folder, options["file"], "core.tokens")
+    tokens, labels = open_npy(path, ("rows", "n_ctx")), None
+    if options["labels"]:
+        labels = open_npy(_beside(folder, options["labels"], "core.tokens"), ("rows",))
+        if len(labels) != len(tokens):
+            raise FormatError(labels.path, "rows", len(labels), f"{len(tokens)}, as in {path}")
+    for low in range(0, len(tokens), PIECE):
+        values = tokens.read(low, min(low + PIECE, len(tokens)))
+        if values.size and values.min() < 0:
+            row, at = (int(i[0]) for i in np.nonzero(values < 0))
+            raise FormatError(path, f"row {low + row}, token {at}", int(values[row, at]), "0 or more")
+    return Probe.streamed(TokenFile(tokens, labels))
 
 
 def prompts(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Probe:
@@ -106,6 +141,31 @@ def prompts(code: VariantCode, options: Mapping[str, Any], folder: Path) -> Prob
     return Probe(tokens=rows.tokens, labels=rows.labels, masks=dict(rows.masks), text=tuple(texts))
 
 
+def _rows_of_npy(code: VariantCode, axes: dict[str, np.ndarray], path: Path) -> Probe:
+    file = open_npy(path, ("rows", "axes"))
+    if file.shape[1] != len(axes):
+        raise FormatError(path, "columns", file.shape[1], f"{len(axes)}: {', '.join(axes)}")
+    for name, values in axes.items():
+        if values.dtype.kind not in "iu":
+            raise FormatError(
+                path, f"axis {name}", f"{values.dtype}", "whole numbers; list these rows as CSV"
+            )
+    source, grid = CoordinateFile(code, axes, file), _grid(code)
+    complete = len(file) == len(grid)
+    for low in range(0, len(file), PIECE):
+        high = min(low + PIECE, len(file))
+        columns = source.columns(low, high)
+        for name, found in columns.items():
+            wrong = np.flatnonzero(~np.isin(found, axes[name]))
+            if wrong.size:
+                at = f"row {low + wrong[0]}, column {name}"
+                raise FormatError(path, at, int(found[wrong[0]]), _coordinates(axes[name]))
+        if complete:
+            whole = grid.columns(low, high)
+            complete = all(np.array_equal(columns[name], whole[name]) for name in axes)
+    return Probe.streamed(source, axes=axes, complete=complete)
+
+
 def _axes(code: VariantCode) -> dict[str, np.ndarray]:
     axes = {name: np.asarray(values) for name, values in code.axes().items()}
     if not axes:
@@ -113,29 +173,43 @@ def _axes(code: VariantCode) -> dict[str, np.ndarray]:
     return axes
 
 
-def _grid(code: VariantCode) -> dict[str, np.ndarray]:
-    """Coordinates of every row of the grid, each (rows,), the last axis fastest."""
-    axes = _axes(code)
-    return {
-        name: values.reshape(-1)
-        for name, values in zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True)
-    }
+def _grid(code: VariantCode) -> GridRows:
+    return GridRows(code, _axes(code))
 
 
-def _chosen(code: VariantCode, columns: Mapping[str, np.ndarray], where: Sequence[str]) -> np.ndarray:
-    count = len(next(iter(columns.values())))
+def _rows_of(grid: GridRows, chosen: np.ndarray | None = None) -> Probe:
+    """The grid, or chosen rows of it; a choice that leaves nothing out is the grid, as the digest says."""
+    complete = chosen is None or len(chosen) == len(grid)
+    source = grid if complete else evolve(grid, chosen=chosen)
+    return Probe.streamed(source, axes=grid.axes, complete=complete)
+
+
+def _chosen(grid: GridRows, where: Sequence[str]) -> np.ndarray | None:
+    """Places of the rows for which all conditions hold, int64, sorted; None for all of them.
+
+    Conditions are about a row by itself, so that a grid larger than memory is looked through in pieces.
+    """
     if not where:
-        return np.ones(count, dtype=bool)
-    rows = code.encode(columns)
-    return selected(where, Table(columns=columns, labels=rows.labels, masks=rows.masks, rows=count))
+        return None
+    found = []
+    for low in range(0, len(grid), PIECE):
+        high = min(low + PIECE, len(grid))
+        columns, rows = grid.read(low, high)
+        table = Table(columns=columns, labels=rows.labels, masks=rows.masks, rows=high - low)
+        found.append(low + np.flatnonzero(selected(where, table)))
+    return np.concatenate(found)
 
 
-def _subset(code: VariantCode, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> Probe:
-    count = len(next(iter(columns.values())))
-    # Conditions that leave out nothing give the grid itself, and the digest says so.
-    return probe_from_rows(
-        code, {name: values[rows] for name, values in columns.items()}, complete=len(rows) == count
-    )
+def _lowest(stream: np.random.PCG64, count: int, wanted: int) -> np.ndarray:
+    """Places of the ``wanted`` lowest of the stream's next ``count`` words; of equal ones the first."""
+    keys, places = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for low in range(0, count, PIECE):
+        drawn = np.asarray(stream.random_raw(min(PIECE, count - low)))
+        keys, places = np.concatenate([keys, drawn]), np.concatenate([places, low + np.arange(len(drawn))])
+        order = np.argsort(keys, kind="stable")[:wanted]  # earlier places stand first
+        order.sort()
+        keys, places = keys[order], places[order]
+    return places
 
 
 def _beside(folder: Path, name: str, kind: str) -> Path:

@@ -172,16 +172,19 @@ def _described(
     family: Family, spec: ProbeSpec, built: Probe, code: VariantCode, count: int
 ) -> dict[str, Any]:
     """One object; keys in docs/cli-json.md."""
-    head = min(count, len(built))
+    head, marked = built.part(slice(0, count)), dict.fromkeys(built.mask_names, 0)
     rows: list[dict[str, Any]] = []
-    for i in range(head):
+    for i in range(len(head)):
         row: dict[str, Any] = {"row": i}
-        row |= {name: values[i].item() for name, values in built.columns.items()}
-        row |= {"text": built.text[i]} if built.text else {}
-        row["tokens"] = built.tokens[i].tolist()
-        if built.labels is not None:
-            row["label"] = built.labels[i].item()
-        rows.append(row | {name: bool(mask[i]) for name, mask in built.masks.items()})
+        row |= {name: values[i].item() for name, values in head.columns.items()}
+        row |= {"text": head.text[i]} if head.text else {}
+        row["tokens"] = head.tokens[i].tolist()
+        if head.labels is not None:
+            row["label"] = head.labels[i].item()
+        rows.append(row | {name: bool(mask[i]) for name, mask in head.masks.items()})
+    for _, part in built.batches(built.rows_at_once) if marked else ():
+        for name in marked:
+            marked[name] += int(part.masks[name].sum())
     return {
         "id": spec.name,
         "family": family.name,
@@ -191,11 +194,11 @@ def _described(
         "options": dict(spec.options),
         "parameters": dict(code.parameters),
         "rows": len(built),
-        "n_ctx": int(built.tokens.shape[1]),
+        "n_ctx": built.n_ctx,
         "axes": {name: values.tolist() for name, values in built.axes.items()},
         "complete": built.complete,
-        "masks": {name: int(mask.sum()) for name, mask in built.masks.items()},
-        "labels": built.labels is not None,
+        "masks": marked,
+        "labels": built.labelled,
         "digest": built.digest,
         "head": rows,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class OneLayerTransformer(VariantCode):
         """Tokens (a, b, p), labels (a + b) mod p, masks ``train`` and ``test``."""
         p = self.parameters["prime"]
         a, b = (np.asarray(columns[name], dtype=np.int64) for name in ("a", "b"))
-        train = self._train()[a, b]
+        train = self._mask[a, b]
         return Rows(
             tokens=np.stack([a, b, np.full_like(a, p)], axis=1),
             labels=(a + b) % p,
@@ -110,5 +111,10 @@ class OneLayerTransformer(VariantCode):
         return addition_training(self.parameters, self._train(), device)
 
     def _train(self) -> np.ndarray:
+        return self._mask.copy()
+
+    @cached_property
+    def _mask(self) -> np.ndarray:
+        """The training pairs, bool, (p, p): drawn once, since rows are encoded in pieces."""
         parameters = self.parameters
         return train_mask(parameters["prime"], parameters["train_fraction"], parameters["data_seed"])

@@ -105,7 +105,7 @@ def _heads(subject: Subject, pattern: str) -> tuple[dict[str, Any], tuple[int, i
     if site.position is not None:
         raise refuse(f"pattern is {pattern!r}, expected a site of all positions")
     found = heads(subject, site.hook, 0, 3, _FORM)
-    n = subject.probe.tokens.shape[1]
+    n = subject.probe.n_ctx
     for one in site.expand(subject.hooks):
         if subject.hooks[one.hook][1:] != (n, n):
             raise refuse(f"{one.hook} holds {subject.hooks[one.hook]} a row, expected (head, {n}, {n})")

@@ -43,7 +43,7 @@ def coordinates(subject: Subject, **options: Any) -> dict[str, Any]:
         "kind": kinds,
         "layer": layers,
         "head": there["head"],
-        "position": range(subject.probe.tokens.shape[1]),
+        "position": range(subject.probe.n_ctx),
     }
 
 

@@ -47,7 +47,7 @@ def targets(probe: Probe, target: str) -> Targets:
     Raises:
         NotApplicableError: rows have no label, or no next token.
     """
-    n = probe.tokens.shape[1]
+    n = probe.n_ctx
     if target == "label" or (target == "auto" and probe.labels is not None):
         if probe.labels is None:
             raise refuse("target is 'label', but the probe has no labels")
@@ -68,7 +68,7 @@ def check_logits(subject: Subject, found: Targets, logits: str) -> None:
         raise refuse(f"logits is {logits!r}, expected one hook, all positions")
     if site.hook not in subject.hooks:
         raise refuse(f"the model has no hook {site.hook!r}; name that of its logits in the option `logits`")
-    shape, n = subject.hooks[site.hook], subject.probe.tokens.shape[1]
+    shape, n = subject.hooks[site.hook], subject.probe.n_ctx
     if len(shape) == 1:
         shape = (1, *shape)
     if len(shape) != 2 or shape[0] not in (1, n):
