@@ -14,6 +14,7 @@ _PUBLIC = {
     "Analyzer": "mi.domain.analyzer",
     "ArtifactNeed": "mi.domain.analyzer",
     "Derived": "mi.domain.analyzer",
+    "GradientNeed": "mi.domain.analyzer",
     "Output": "mi.domain.analyzer",
     "ProbeNeed": "mi.domain.analyzer",
     "Site": "mi.domain.analyzer",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from mi.domain.analyzer import Analyzer as Analyzer
     from mi.domain.analyzer import ArtifactNeed as ArtifactNeed
     from mi.domain.analyzer import Derived as Derived
+    from mi.domain.analyzer import GradientNeed as GradientNeed
     from mi.domain.analyzer import Output as Output
     from mi.domain.analyzer import ProbeNeed as ProbeNeed
     from mi.domain.analyzer import Site as Site

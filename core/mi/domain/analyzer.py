@@ -138,6 +138,36 @@ class ProbeNeed:
 
 
 @frozen(kw_only=True)
+class GradientNeed:
+    """Gradients of the family's loss: the mean of ``VariantCode.row_losses`` over rows of the probe.
+
+    One pass with a graph a checkpoint serves every analyzer that asks for the same: one for weights, one for
+    sites, for each choice of rows. Such passes are counted with those that analyzers make themselves.
+
+    Attributes:
+        weights: with respect to the checkpoint's tensors; the family must declare a functional ``forward``.
+        sites: with respect to activations there; patterns as in :class:`Site`.
+        rows: name of the mask over the probe's rows that the mean is over (``train``); all rows when empty.
+        rows_option: name of an option (type ``str``) that says it instead of ``rows``.
+    """
+
+    weights: bool = False
+    sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
+    rows: str = ""
+    rows_option: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.weights and not self.sites:
+            raise ParameterError("a gradient needs `weights=True` or `sites`: with respect to what it is")
+        if self.rows and self.rows_option:
+            raise ParameterError("a gradient has `rows` and `rows_option`, expected one of them")
+
+    def over(self, options: Mapping[str, Any]) -> str:
+        """Name of the mask over rows, with these options; empty for all rows."""
+        return str(options[self.rows_option]) if self.rows_option else self.rows
+
+
+@frozen(kw_only=True)
 class Derived:
     """A quantity that several analyzers share: computed at most once a checkpoint, freed after the last.
 
@@ -178,6 +208,8 @@ class Analyzer:
         weights: whether the checkpoint's weights are read.
         model: whether the model itself is read, or passes of the analyzer's own are made: ``data.model`` is
             then a :class:`mi.engine.model.Model` (scope ``checkpoint``). Such passes are counted apart.
+        gradients: gradients of the family's loss (scope ``checkpoint``); read them with
+            ``data.gradients(rows)``.
         losses: whether the loss history is read (trajectory scope).
         probe: the probe's shape that is relied on.
         artifacts: other analyzers' artifacts.
@@ -203,6 +235,7 @@ class Analyzer:
     site_options: tuple[str, ...] = field(default=(), converter=as_tuple)
     weights: bool = False
     model: bool = False
+    gradients: tuple[GradientNeed, ...] = field(default=(), converter=as_tuple)
     losses: bool = False
     probe: ProbeNeed = ProbeNeed()
     artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=as_tuple)
@@ -221,6 +254,8 @@ class Analyzer:
             raise ParameterError(f"analyzer {self.id}: artifacts at 'all' epochs need scope 'trajectory'")
         if self.model and self.scope != "checkpoint":
             raise ParameterError(f"analyzer {self.id}: the model needs scope 'checkpoint'")
+        if self.gradients and self.scope != "checkpoint":
+            raise ParameterError(f"analyzer {self.id}: gradients need scope 'checkpoint'")
         if not self.outputs:
             raise ParameterError(f"analyzer {self.id}: no outputs are declared")
 
@@ -230,6 +265,10 @@ class Analyzer:
         for quantity in self.all_derived():
             sites += quantity.sites
         return tuple(dict.fromkeys(sites))
+
+    def gradient_sites(self) -> tuple[Site, ...]:
+        """Sites whose gradients are declared, patterns as they are."""
+        return tuple(dict.fromkeys(site for need in self.gradients for site in need.sites))
 
     def all_derived(self) -> tuple[Derived, ...]:
         """Derived quantities with those that they read, each once, prerequisites first."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from mi.domain.values import as_tuple
-from mi.errors import ParameterError
+from mi.errors import NotApplicableError, ParameterError
 from mi.refs import Ref
 
 if TYPE_CHECKING:
@@ -131,6 +131,31 @@ class VariantCode(ABC):
             ParameterError: the family declares none.
         """
         raise ParameterError("this family declares no functional forward pass")
+
+    def row_losses(
+        self, logits: torch.Tensor, tokens: torch.Tensor, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        """What training minimizes the mean of, row by row, differentiable: gradients are taken of it.
+
+        By default the cross-entropy of the label at the last position, in nats and in float64: once a task is
+        memorized, float32 would round it to zero.
+
+        Args:
+            logits: (rows, n_ctx or 1, d_vocab_out), the hooked model's or those of :meth:`forward`.
+            tokens: int64, (rows, n_ctx).
+            labels: int64, (rows,); None where the probe has none.
+
+        Returns:
+            (rows,)
+
+        Raises:
+            NotApplicableError: the rows lack what the loss needs.
+        """
+        import torch.nn.functional as F
+
+        if labels is None:
+            raise NotApplicableError("not applicable: the family's loss needs a label for every row")
+        return F.cross_entropy(logits[:, -1].double(), labels, reduction="none")
 
     def training(self, device: str) -> Training:
         """The training task; optional for families that are only imported.
