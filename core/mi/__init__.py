@@ -32,6 +32,7 @@ _PUBLIC = {
     "Field": "mi.domain.visualization",
     "Visualization": "mi.domain.visualization",
     "MiError": "mi.errors",
+    "NotApplicableError": "mi.errors",
     "ParameterError": "mi.errors",
     "hookimpl": "mi.hookspecs",
     "open": "mi.lab",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from mi.domain.visualization import Field as Field
     from mi.domain.visualization import Visualization as Visualization
     from mi.errors import MiError as MiError
+    from mi.errors import NotApplicableError as NotApplicableError
     from mi.errors import ParameterError as ParameterError
     from mi.hookspecs import hookimpl as hookimpl
     from mi.lab import open as open

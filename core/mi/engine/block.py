@@ -15,6 +15,7 @@ from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident, Trial
+from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
 from mi.engine.item import Item
 from mi.engine.model import Model
@@ -158,6 +159,10 @@ class _Block:
         self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
         self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
+        self.differentiator: Differentiator | None = None
+        if any(bench.items[id].gradients for id in task.fingerprints):
+            code = bench.variant.code
+            self.differentiator = Differentiator(code, bench.probe, task.device, task.dtype)
 
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
@@ -180,7 +185,8 @@ class _Block:
         model: Model | None = None
         activations: Mapping[str, torch.Tensor] = {}
         try:
-            if sites or any(item.analyzer.model for item in items.values()):  # else weights alone are read
+            # Without any of these, weights alone are read.
+            if sites or any(item.analyzer.model or item.gradient_sites for item in items.values()):
                 resident = self._load(weights)
                 model = Model(resident, weights)
                 if sites:
@@ -198,6 +204,7 @@ class _Block:
             activations=activations,
             weights=weights,
             model=model,
+            differentiator=self.differentiator,
         )
         results: dict[str, Arrays] = {}
         failed: dict[str, str] = {}
@@ -220,6 +227,9 @@ class _Block:
             self._took(id, since)
         if model is not None:
             self.outcome.own_passes += model.close()
+        if self.differentiator is not None:
+            self.outcome.own_passes += self.differentiator.passes
+            self.differentiator.passes = 0
         if checkpoint.epoch == self.task.reference:
             self.reference, self.lost = dict(results), set(failed)
         self.spent("analyze", start)

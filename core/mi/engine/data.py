@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mi.domain.probe import Probe
+    from mi.engine.gradients import Gradients
     from mi.engine.model import Model
 
 
@@ -56,6 +57,7 @@ class CheckpointData:
         reference: analyzer id -> {output: tensor} of the reference checkpoint.
         derive: computes shared quantities; read them with :meth:`derived`.
         globs: key of each declared site pattern -> the hooks that it stands for, in natural order.
+        differentiate: gives shared gradients; read them with :meth:`gradients`.
     """
 
     subject: Subject
@@ -68,6 +70,7 @@ class CheckpointData:
     reference: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
     derive: Callable[[str], Any] | None = None
     globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    differentiate: Callable[[str], Gradients] | None = None
     _model: Model | None = None
 
     @property
@@ -131,6 +134,19 @@ class CheckpointData:
         if self.derive is None:
             raise PlanError(f"derived quantity {id} is read but not declared")
         return self.derive(id)
+
+    def gradients(self, rows: str = "") -> Gradients:
+        """Gradients of the family's loss; a pass of its own, made once a checkpoint whoever asks.
+
+        Args:
+            rows: name of the mask over rows that the loss is the mean over; all rows when empty.
+
+        Raises:
+            PlanError: the analyzer declared no gradients, or none over these rows.
+        """
+        if self.differentiate is None:
+            raise PlanError("gradients are read but not declared; declare gradients=(GradientNeed(…),)")
+        return self.differentiate(rows)
 
     def mask(self, name: str) -> torch.Tensor:
         """A mask over rows as a bool tensor on ``device``, (rows,)."""

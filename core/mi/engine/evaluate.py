@@ -10,6 +10,8 @@ from attrs import evolve, frozen
 
 from mi.domain.analyzer import Derived, Site
 from mi.engine.data import CheckpointData, Subject
+from mi.engine.differentiate import Differentiator
+from mi.engine.gradients import SharedGradients
 from mi.engine.guard import Declared, Watch, versions
 from mi.engine.item import Item
 from mi.engine.model import Model
@@ -57,7 +59,8 @@ class Moment:
         device: where tensors lie.
         activations: site key -> tensor, made in inference mode.
         weights: the checkpoint's tensors, made in inference mode.
-        model: the resident model with these weights; for analyzers that declare it.
+        model: the resident model with these weights: for analyzers that declare it, for gradients at sites.
+        differentiator: makes the passes of gradients, where some analyzer declares them.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Moment:
         activations: Mapping[str, torch.Tensor],
         weights: Mapping[str, torch.Tensor],
         model: Model | None = None,
+        differentiator: Differentiator | None = None,
     ) -> None:
         self.subject, self.items = subject, items
         self.model = model
@@ -86,6 +90,9 @@ class Moment:
         for name, array in {"tokens": probe.tokens, "labels": probe.labels, **probe.masks}.items():
             self.watch.add(f"the probe's {name}", array)
         self.common = set(self.watch.sums)
+        self.gradients = (
+            SharedGradients(differentiator, items, weights, model, self.watch) if differentiator else None
+        )
 
     def run(
         self, item: Item, spec: GroupSpec, needs: Mapping[tuple[str, str], Arrays]
@@ -152,6 +159,9 @@ class Moment:
             reference=Declared("reference artifact", self._tensors(needs, "reference")),
             derive=derive,
         )
+        gradients = self.gradients
+        if item.gradients and gradients is not None:
+            data = evolve(data, differentiate=lambda rows: gradients.of(item, rows, watched))
         return data, watched, shared
 
     def _view(
@@ -210,6 +220,8 @@ class Moment:
             self.askers[quantity.id] -= 1
             if self.askers[quantity.id] == 0:
                 self.derived.pop(quantity.id, None)
+        if self.gradients is not None:
+            self.gradients.finish(item)
 
     def _tensors(
         self, needs: Mapping[tuple[str, str], Arrays], at: str

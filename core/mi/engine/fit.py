@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mi.domain.analyzer import Analyzer
+from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
 from mi.engine.graph import close
-from mi.errors import PlanError
+from mi.engine.item import Item
+from mi.errors import NotApplicableError, PlanError
 
 
 def misfit(analyzer: Analyzer, probe: Probe) -> str:
@@ -24,6 +26,36 @@ def misfit(analyzer: Analyzer, probe: Probe) -> str:
     if need.labels and probe.labels is None:
         return "not applicable: needs a label for every row"
     return ""
+
+
+def check_gradients(item: Item, code: VariantCode, probe: Probe) -> None:
+    """Refuse gradients that the family or the probe cannot give.
+
+    Raises:
+        NotApplicableError: says what is lacking.
+    """
+    for rows, need in item.gradients.items():
+        if rows and rows not in probe.masks:
+            raise NotApplicableError(
+                f"not applicable: the gradient is over the mask {rows!r}, which the probe lacks"
+            )
+        if rows and not probe.masks[rows].any():
+            raise NotApplicableError(
+                f"not applicable: the gradient is over the mask {rows!r}, which holds no row"
+            )
+        if need.weights and not _declares(code, "forward"):
+            raise NotApplicableError(
+                "not applicable: gradients of weights need a functional forward pass, and the family "
+                "declares none"
+            )
+        if probe.labels is None and not _declares(code, "row_losses"):
+            raise NotApplicableError(
+                "not applicable: the gradient is of the family's loss, which needs a label for every row"
+            )
+
+
+def _declares(code: VariantCode, method: str) -> bool:
+    return getattr(type(code), method) is not getattr(VariantCode, method)
 
 
 def unfit(id: str, offered: Mapping[str, Analyzer], probe: Probe) -> str:

@@ -63,6 +63,12 @@ class Watch:
             if isinstance(thing, np.ndarray):
                 self.copies[name] = thing.copy()
 
+    def forget(self, names: set[str]) -> None:
+        """Watch these no longer, and let them be freed."""
+        for name in names & self.sums.keys():
+            del self.sums[name], self.things[name]
+            self.copies.pop(name, None)
+
     def changed(self, names: set[str], author: str) -> list[str]:
         """Which of ``names`` were edited, by ``author``; each is mended, or spoiled from now on."""
         found = []

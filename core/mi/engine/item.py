@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from mi.domain.analyzer import Analyzer, Derived, Site
+from mi.domain.analyzer import Analyzer, Derived, GradientNeed, Site
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of
@@ -31,7 +31,9 @@ class Item:
         options: all options, checked.
         function: its function, imported.
         sites: every site of its own and of the derived quantities that it reads, patterns expanded.
-        globs: key of each pattern among them -> the hooks that it stands for, in natural order.
+        globs: key of each pattern among these and those of gradients -> the hooks that it stands for, in
+            natural order.
+        gradients: rows (a mask's name; empty for all) -> gradients over them, patterns expanded.
         plugin: plugin, distribution and version that it comes from, for messages.
         identity: digest of the declaration, options, derived quantities, context, probe and dtype.
     """
@@ -43,6 +45,12 @@ class Item:
     plugin: str
     identity: str
     globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    gradients: Mapping[str, GradientNeed] = field(factory=dict)
+
+    @property
+    def gradient_sites(self) -> tuple[Site, ...]:
+        """Sites whose gradients are read, whatever the rows, patterns expanded."""
+        return tuple(dict.fromkeys(site for need in self.gradients.values() for site in need.sites))
 
     @property
     def id(self) -> str:
@@ -102,6 +110,7 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
             for one in ([Site(h, site.position) for h in globs[site.key]] if site.glob else [site])
         )
     )
+    gradients = _gradients(analyzer, options, globs)
     identity = digest_of(
         {
             "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
@@ -116,6 +125,7 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
             "probe": subject.probe.digest,
             "dtype": dtype,
             **({"model": True} if analyzer.model else {}),
+            **({"gradients": [_said(rows, need) for rows, need in gradients.items()]} if gradients else {}),
             **_sources(analyzer, derived),
         }
     )
@@ -132,7 +142,29 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
         plugin=plugin,
         identity=identity,
         globs=globs,
+        gradients=gradients,
     )
+
+
+def _gradients(
+    analyzer: Analyzer, options: Mapping[str, Any], globs: Mapping[str, tuple[str, ...]]
+) -> dict[str, GradientNeed]:
+    """Rows -> one need with everything that is declared over them, sorted by rows; patterns expanded."""
+    found: dict[str, GradientNeed] = {}
+    for need in sorted(analyzer.gradients, key=lambda n: n.over(options)):
+        rows = need.over(options)
+        sites = [Site(h, s.position) for s in need.sites for h in (globs[s.key] if s.glob else (s.hook,))]
+        before = found.get(rows)
+        found[rows] = GradientNeed(
+            weights=need.weights or (before is not None and before.weights),
+            sites=tuple(dict.fromkeys([*(before.sites if before else ()), *sites])),
+            rows=rows,
+        )
+    return found
+
+
+def _said(rows: str, need: GradientNeed) -> list[Any]:
+    return [rows, need.weights, sorted(site.key for site in need.sites)]
 
 
 def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> dict[str, tuple[str, ...]]:
@@ -142,7 +174,7 @@ def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> 
         PlanError: it stands for none.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for site in analyzer.all_sites(options):
+    for site in (*analyzer.all_sites(options), *analyzer.gradient_sites()):
         if not site.glob:
             continue
         hooks = tuple(one.hook for one in site.expand(subject.hooks))

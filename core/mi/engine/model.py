@@ -46,6 +46,12 @@ class Model:
         return self._resident.model
 
     @property
+    def resident(self) -> Resident:
+        """The resident model itself, for the engine's own passes."""
+        self._check_open()
+        return self._resident
+
+    @property
     def used(self) -> bool:
         """Whether anything of it was read."""
         return self._before is not None
@@ -100,7 +106,7 @@ class Model:
         for point in model.hook_dict.values():
             for handle in _handles(point):
                 if not any(handle is kept for kept in hooks[id(point)]):
-                    _remove(point, handle)
+                    remove_hook(point, handle)
                     found = ["the model's hooks"]
         if model.training:
             model.eval()
@@ -195,7 +201,7 @@ def _edited(points: Mapping[str, Any], edits: Mapping[str, Edit], rows: slice) -
         ) from None
     finally:
         for point, handle in added:
-            _remove(point, handle)
+            remove_hook(point, handle)
     if silent := sorted(edits.keys() - called):
         raise PlanError(f"hook {silent[0]} exists but never fires in this model, so it cannot be edited")
 
@@ -208,7 +214,8 @@ def _handles(point: Any) -> list[Any]:
     return [*point.fwd_hooks, *point.bwd_hooks]
 
 
-def _remove(point: Any, handle: Any) -> None:
+def remove_hook(point: Any, handle: Any) -> None:
+    """Take one hook out of a TransformerLens hook point."""
     handle.hook.remove()
     point.fwd_hooks = [h for h in point.fwd_hooks if h is not handle]
     point.bwd_hooks = [h for h in point.bwd_hooks if h is not handle]

@@ -9,7 +9,7 @@ from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs
 from mi.engine.capture import UnbuiltError
 from mi.engine.data import Subject
-from mi.engine.fit import misfit, unfit
+from mi.engine.fit import check_gradients, misfit, unfit
 from mi.engine.graph import close
 from mi.engine.item import Item, make_item
 from mi.engine.session import Session
@@ -85,6 +85,7 @@ def set_up(
                     raise NotApplicableError(f"needs {need.analyzer}, which is {skipped[need.analyzer]}")
             check_needs(analyzer, broken)
             item = make_item(variant, analyzer, subject, dtype)
+            check_gradients(item, variant.code, probe)
             bench.group(item, epochs)
             items[item.id] = item
         except NotApplicableError as error:

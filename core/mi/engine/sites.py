@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from mi.domain.analyzer import Site
-from mi.engine.capture import Resident, Trial
+from mi.engine.capture import TRIAL_ROWS, Resident, Trial
+from mi.engine.differentiate import Differentiator
 from mi.engine.item import Item
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
 from mi.errors import CheckpointError, MiError, PlanError
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.plan import Plan
 
 
@@ -40,12 +43,45 @@ def with_sites(session: Session, plan: Plan) -> Plan:
     """
     stale = [w.item for w in plan.work.values() if w.stale]
     sites = tuple(dict.fromkeys(site for item in stale for site in item.sites))
-    if not sites:
+    if not sites and not any(item.gradients for item in stale):
         return plan
     model = session.model(plan.variant, plan.bench.device, plan.bench.dtype)
-    _blame(stale, lambda item: model.missing(item.sites))
-    trial = _trial(model, plan, stale, sites)
+    _blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
+    trial = _trial(model, plan, stale, sites) if sites else None
+    _differentiate(model, plan)
     return evolve(plan, sites=sites, trial=trial)
+
+
+def _differentiate(model: Resident, plan: Plan) -> None:
+    """Gradients over a few rows: whether there are any, is known before any work.
+
+    Raises:
+        SitesError: there are none.
+    """
+    stale = [w for w in plan.work.values() if w.stale and w.item.gradients]
+    epochs = {e for work in stale for e in work.stale}
+    for checkpoint in plan.checkpoints if stale else ():
+        if checkpoint.epoch not in epochs:
+            continue
+        try:
+            weights = read_weights(checkpoint, plan.bench.device)
+            model.load(weights)
+        except CheckpointError:  # told when its turn comes
+            continue
+        bench, code = plan.bench, plan.variant.code
+        few = Differentiator(code, bench.probe, bench.device, bench.dtype, TRIAL_ROWS)
+        _blame([work.item for work in stale], partial(_try_gradients, few, model, weights))
+        return
+
+
+def _try_gradients(
+    few: Differentiator, model: Resident, weights: Mapping[str, torch.Tensor], item: Item
+) -> None:
+    for rows, need in item.gradients.items():
+        if need.weights:
+            few.by_weights(weights, rows)
+        if need.sites:
+            few.by_sites(model, need.sites, rows)
 
 
 def _blame(items: list[Item], check: Callable[[Item], object]) -> None:

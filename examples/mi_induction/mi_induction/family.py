@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi import ParameterError, Rows, VariantCode
+from mi import NotApplicableError, ParameterError, Rows, VariantCode
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +100,20 @@ class AttentionOnly(VariantCode):
         from mi_induction.transformer import logits
 
         return logits(weights, tokens)
+
+    def row_losses(
+        self, logits: torch.Tensor, tokens: torch.Tensor, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Cross-entropy of the next tokens in nats, the mean over a row's targets: (rows,).
+
+        Raises:
+            NotApplicableError: rows of one token have no target.
+        """
+        from mi_induction.task import next_token_losses
+
+        if tokens.shape[1] < 2:
+            raise NotApplicableError("not applicable: rows of one token have no next token")
+        return next_token_losses(logits[:, :-1], tokens[:, 1:]).mean(1)
 
     def training(self, device: str) -> Training:
         """AdamW on batches drawn anew at every step."""

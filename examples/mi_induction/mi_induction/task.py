@@ -29,12 +29,13 @@ def repeated_segments_training(parameters: Mapping[str, Any], device: str) -> Tr
 
     def training_pass(weights: Mapping[str, torch.Tensor], step: int, generator: Any) -> TrainingPass:
         batch = _to(_draw(parameters, generator, parameters["batch"]), device)
-        loss = _losses(logits(weights, batch.tokens[:, :-1]), batch).mean()
+        loss = next_token_losses(logits(weights, batch.tokens[:, :-1]), batch.tokens[:, 1:]).mean()
         return TrainingPass(loss=loss, metrics={"train_loss": loss.detach()})
 
     def evaluate(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         found = logits(weights, test.tokens[:, :-1])
-        losses, right = _losses(found, test), found.argmax(-1) == test.tokens[:, 1:]
+        losses = next_token_losses(found, test.tokens[:, 1:])
+        right = found.argmax(-1) == test.tokens[:, 1:]
         return {
             "test_loss": losses.mean(),
             "test_first_loss": losses[~test.repeated].mean(),
@@ -76,8 +77,7 @@ def _to(batch: Batch, device: str) -> Batch:
     return Batch(*(tensor.to(device) for tensor in batch))
 
 
-def _losses(found: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Cross-entropy of every target in nats, (rows, context)."""
-    targets = batch.tokens[:, 1:]
+def next_token_losses(found: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of every target (rows, n) in nats, from logits (rows, n, tokens): (rows, n)."""
     flat = F.cross_entropy(found.flatten(0, 1), targets.flatten(), reduction="none")
     return flat.view(targets.shape)

@@ -118,6 +118,13 @@ class AnalyzerChecks(PluginConformance):
         declared |= {f"context value {name}" for name in analyzer.context}
         for need in analyzer.artifacts:
             declared.add(f"{'reference artifact' if need.at == 'reference' else 'artifact'} {need.analyzer}")
+        declared |= {f"gradient at site {s.key}" for s in analyzer.gradient_sites() if not s.glob}
+        for prefix, wanted in (
+            ("gradient of weight", any(need.weights for need in analyzer.gradients)),
+            ("gradient at site", bool(analyzer.gradient_sites())),
+        ):
+            if wanted and not any(name.startswith(prefix) for name in read):
+                declared.add(prefix)
         if analyzer.model:
             declared.add("model")
         if analyzer.weights and not any(name.startswith("weight") for name in read):

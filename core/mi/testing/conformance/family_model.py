@@ -9,7 +9,7 @@ import pytest
 
 from mi.domain.code import VariantCode
 from mi.domain.family import Family
-from mi.errors import ParameterError, nearest
+from mi.errors import NotApplicableError, ParameterError, nearest
 from mi.plugins import Host
 from mi.testing.conformance.plugin import PluginConformance
 from mi.testing.conformance.process import left_behind
@@ -191,6 +191,35 @@ class ModelChecks(PluginConformance):
         expected = expected[:, -given.shape[1] :]
         if given.shape != expected.shape or not torch.allclose(given, expected, rtol=1e-3, atol=1e-4):
             broken(f"{who} and the hooked model differ for the same weights; make both one function")
+
+    def test_row_losses_have_gradients(
+        self, code: VariantCode, model: Any, tokens: torch.Tensor, specimen: Specimen
+    ) -> None:
+        """`row_losses` gives one finite loss a row, a row's own, with a graph back to the logits."""
+        import torch
+
+        who = f"{type(code).__name__}.row_losses"
+        with quiet("see test_model_is_hooked"):
+            given = logits(model, tokens).clone().requires_grad_()  # of an inference tensor
+        name = self.probe or specimen.family.default_probe
+        spec = specimen.workspace.probe_spec(specimen.family, name)
+        found = specimen.workspace.build_probe(specimen.family, spec, code).labels
+        labels = None if found is None else torch.as_tensor(found[:ROWS]).to(self.device)
+        try:
+            losses = code.row_losses(given, tokens, labels)
+        except NotApplicableError as error:
+            moot(f"over probe {name} there is no loss ({said(error)}); name another in `probe`")
+        except Exception as error:
+            broken(f"{who} raises {said(error)}; give a loss a row, or raise NotApplicableError")
+        if not isinstance(losses, torch.Tensor) or losses.shape != (len(tokens),):
+            broken(f"{who} returns shape {tuple(getattr(losses, 'shape', ()))}; return (rows,)")
+        if not losses.requires_grad or not bool(torch.isfinite(losses).all()):
+            broken(
+                f"{who} returns losses without a graph, or not finite; compute them from the logits in torch"
+            )
+        alone = code.row_losses(given[-1:], tokens[-1:], None if labels is None else labels[-1:])
+        if not torch.allclose(losses[-1:], alone, rtol=1e-4, atol=1e-6):
+            broken(f"{who}: a row's loss depends on the rows beside it; return each row's own, not a mean")
 
     def test_process_is_left_alone(self, code: VariantCode, weights: Mapping[str, torch.Tensor]) -> None:
         """Building and initializing leave random states, default dtype and gradient mode alone."""

@@ -14,7 +14,9 @@ from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.data import CheckpointData, TrajectoryData
+from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Moment
+from mi.engine.gradients import Gradients
 from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.plan import Plan, make_plan
@@ -155,6 +157,7 @@ class Runner:
             activations=self._activations(plan, bench, item, weights, epoch),
             weights=weights,
             model=self._model(plan, bench, item, weights),
+            differentiator=Differentiator(plan.variant.code, bench.probe, bench.device, bench.dtype),
         )
         needs = {
             (n.analyzer, n.at): self.analysis.reader.at(
@@ -169,7 +172,7 @@ class Runner:
                 read.add("model")
 
     def _model(self, plan: Plan, bench: Bench, item: Item, weights: Any) -> Model | None:
-        if not item.analyzer.model:
+        if not item.analyzer.model and not item.gradient_sites:
             return None
         resident = self.session.model(plan.variant, bench.device, bench.dtype)
         resident.load(weights)
@@ -205,7 +208,16 @@ class Runner:
 
 
 def _noted(data: CheckpointData, read: set[str]) -> CheckpointData:
-    derive = data.derive
+    derive, differentiate = data.derive, data.differentiate
+
+    def gradients(rows: str) -> Gradients:
+        assert differentiate is not None
+        found = differentiate(rows)
+        return evolve(
+            found,
+            weights=Reads("gradient of weight", found.weights, read),
+            activations=Reads("gradient at site", found.activations, read),
+        )
 
     def derived(id: str) -> Any:
         assert derive is not None
@@ -221,6 +233,7 @@ def _noted(data: CheckpointData, read: set[str]) -> CheckpointData:
         artifacts=Reads("artifact", data.artifacts, read),
         reference=Reads("reference artifact", data.reference, read),
         derive=derived,
+        differentiate=None if differentiate is None else gradients,
     )
 
 

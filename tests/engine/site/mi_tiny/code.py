@@ -63,6 +63,9 @@ class TinyMlp(VariantCode):
         MODELS.append(net)
         return net
 
+    def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
+        return torch.relu(weights["embed"][tokens] @ weights["inner"]) @ weights["outer"]
+
     def load_weights(self, model: Net, weights: Mapping[str, torch.Tensor]) -> None:
         model.load_state_dict(dict(weights), strict=True)
 
