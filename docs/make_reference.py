@@ -30,7 +30,15 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         {
             "mi.domain.code": ("FamilyCode", "VariantCode", "Training", "TrainingPass"),
             "mi.domain.probe": ("ProbeKind", "Rows", "Probe", "RowSource", "probe_from_rows"),
-            "mi.domain.analyzer": ("Analyzer", "Output", "Site", "ArtifactNeed", "ProbeNeed", "Derived"),
+            "mi.domain.analyzer": (
+                "Analyzer",
+                "Output",
+                "Site",
+                "ArtifactNeed",
+                "GradientNeed",
+                "ProbeNeed",
+                "Derived",
+            ),
             "mi.domain.visualization": ("Visualization", "Field"),
             "mi.domain.values": ("Option", "TypedValue"),
             "mi.domain.family": ("Family",),
@@ -51,6 +59,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "The arguments of an analyzer's function, of a visualization's `static`, `frame` and `figure`.",
         {
             "mi.engine.data": ("CheckpointData", "TrajectoryData", "Subject"),
+            "mi.engine.gradients": ("Gradients",),
             "mi.engine.model": ("Model",),
             "mi.views.data": ("ViewData",),
             "mi.views.context": ("FigureContext",),

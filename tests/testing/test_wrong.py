@@ -56,6 +56,7 @@ FAULTS = {
     "Family_leftover": ("test_weights_are_swapped_whole", "loading A, B, A gives other logits than A"),
     "Family_batchy": ("test_rows_are_independent", "logits depend on the rows beside it"),
     "Family_forward": ("test_forward_is_the_model", "and the hooked model differ"),
+    "Family_losses": ("test_row_losses_have_gradients", "a row's loss depends on the rows beside it"),
     "Family_global_build": ("test_process_is_left_alone", "torch's random state is another after building"),
     "Family_detached": ("test_training_takes_a_step", "give a finite scalar with a graph"),
     "Family_metrics": ("test_metrics_are_declared", "metric 'valid_loss' is declared but not returned"),
@@ -104,6 +105,10 @@ FAULTS = {
     "Analyzers wrong.unread": (
         "test_reads_all_that_it_declares",
         "site hook_embed is declared but never read",
+    ),
+    "Analyzers wrong.unread_gradient": (
+        "test_reads_all_that_it_declares",
+        "gradient of weight is declared but never read",
     ),
     "Analyzers wrong.edits": ("test_inputs_are_left_alone", "changes an activation or a weight in place"),
     "Analyzers wrong.extra": ("test_returns_what_it_declares", "returned undeclared output 'more'"),

@@ -214,9 +214,7 @@ class ModelChecks(PluginConformance):
         if not isinstance(losses, torch.Tensor) or losses.shape != (len(tokens),):
             broken(f"{who} returns shape {tuple(getattr(losses, 'shape', ()))}; return (rows,)")
         if not losses.requires_grad or not bool(torch.isfinite(losses).all()):
-            broken(
-                f"{who} returns losses without a graph, or not finite; compute them from the logits in torch"
-            )
+            broken(f"{who} returns losses without a graph, or not finite; compute them in torch")
         alone = code.row_losses(given[-1:], tokens[-1:], None if labels is None else labels[-1:])
         if not torch.allclose(losses[-1:], alone, rtol=1e-4, atol=1e-6):
             broken(f"{who}: a row's loss depends on the rows beside it; return each row's own, not a mean")

@@ -17,7 +17,7 @@ def right(data):
     return {"mean": hidden(data).mean(0)}
 
 
-undescribed = nowhere = misspelt = unread = zero = right
+undescribed = nowhere = misspelt = unread = unread_gradient = zero = right
 
 
 def path(data):

@@ -164,3 +164,9 @@ class Batchy(Right):
 class Forward(Right):
     def forward(self, weights, tokens):
         return super().forward(weights, tokens) + 1
+
+
+class Losses(Right):
+    def row_losses(self, logits, tokens, labels):
+        losses = super().row_losses(logits, tokens, labels)
+        return losses - losses.mean() / 2

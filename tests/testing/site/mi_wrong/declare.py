@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mi import Analyzer, ArtifactNeed, Field, Option, Output, ProbeKind, Site, Visualization
+from mi import Analyzer, ArtifactNeed, Field, GradientNeed, Option, Output, ProbeKind, Site, Visualization
 
 FAMILIES = (
     *("right", "validates", "described", "accepts", "crashes", "rows", "row_order", "dims", "context"),
     *("unseeded", "one_seed", "training_mode", "misspelt", "lenient", "leftover", "batchy", "forward"),
+    *("losses",),
     *("global_build", "detached", "metrics", "global_pass", "resume"),
 )
 HIDDEN = Site("hook_hidden", -1)
@@ -64,6 +65,7 @@ ANALYZERS = [
     _analyzer("raises"),
     _analyzer("undeclared"),
     _analyzer("unread", sites=(HIDDEN, Site("hook_embed"))),
+    _analyzer("unread_gradient", gradients=(GradientNeed(weights=True),)),
     _analyzer("edits"),
     _analyzer("extra"),
     _analyzer("away"),
