@@ -19,16 +19,15 @@ from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
 from mi.engine.item import Item
 from mi.engine.model import Model
-from mi.engine.readahead import read_ahead
+from mi.engine.readahead import Loaded, read_ahead
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.writer import BlockWriter
-from mi.errors import CheckpointError, MiError, PluginError
+from mi.errors import MiError, PlanError, PluginError
 from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
-from mi.store.checkpoints import list_checkpoints
-from mi.store.layout import VariantPaths
+from mi.store.schema import GroupSpec
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -47,9 +46,12 @@ class Task:
         probe: a saved probe's name.
         asked: ids of the analyzers of the plan, with those they need.
         device, dtype: of the passes.
+        checkpoints: all of the variant's, as planned.
         epochs: in the order in which they are worked on; the reference first.
+        contents: epoch -> hash of the checkpoint's bytes that the fingerprints are made of.
         work: epoch -> ids of the analyzers that are stale there, in order.
         fingerprints: analyzer -> epoch -> what the commit says.
+        identities: analyzer -> identity of its group, as planned.
         reference: the reference epoch.
         trial: what a pass over a few rows told.
     """
@@ -60,9 +62,12 @@ class Task:
     asked: tuple[str, ...]
     device: str
     dtype: str
+    checkpoints: tuple[Checkpoint, ...]
     epochs: tuple[int, ...]
+    contents: Mapping[int, str]
     work: Mapping[int, tuple[str, ...]]
     fingerprints: Mapping[str, Mapping[int, str]]
+    identities: Mapping[str, str]
     reference: int
     trial: Trial | None
 
@@ -113,25 +118,25 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     Raises:
         StoreError: the store cannot be written.
         StrictError: in strict mode, the first failure of an analyzer; results before it are committed.
+        PlanError: what was planned with has changed since.
     """
     variant = session.workspace(task.root).variant(task.variant)
-    checkpoints = list_checkpoints(VariantPaths(variant.folder))
-    every = tuple(c.epoch for c in checkpoints)
+    every = tuple(c.epoch for c in task.checkpoints)
     with timed("plan", "bind analyzers to a block"):
         bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
         block = _Block(task, bench, session)
     try:
-        chosen = [at_epoch(checkpoints, e) for e in task.epochs]
-        with closing(read_ahead(chosen, task.device)) as pace:
+        chosen = [at_epoch(task.checkpoints, e) for e in task.epochs]
+        with closing(read_ahead(chosen, task.contents, task.device)) as pace:
             start = time.perf_counter()
-            for checkpoint, weights in pace:
+            for loaded in pace:
                 block.spent("load", start)
-                if isinstance(weights, CheckpointError):
-                    block.damaged(checkpoint.epoch, str(weights))
+                if loaded.error is not None:
+                    block.damaged(loaded.checkpoint.epoch, str(loaded.error))
                 else:
-                    block.checkpoint(checkpoint, weights)
+                    block.checkpoint(loaded)
                 if done is not None:
-                    done(checkpoint.epoch)
+                    done(loaded.checkpoint.epoch)
                 start = time.perf_counter()
     except KeyboardInterrupt:
         block.outcome.interrupted = True
@@ -153,9 +158,9 @@ class _Block:
         self.task, self.bench, self.session = task, bench, session
         self.outcome = Outcome()
         self.reader = ArtifactReader(bench.paths)
-        self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
+        self.specs = {id: self._spec(id) for id in task.fingerprints}
         self.groups = {id: self._group(id) for id in task.fingerprints}
-        self.writer = BlockWriter(bench.paths, self.groups)
+        self.writer = BlockWriter(self.groups)
         self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
         self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
@@ -163,6 +168,15 @@ class _Block:
         if any(bench.items[id].gradients for id in task.fingerprints):
             code = bench.variant.code
             self.differentiator = Differentiator(code, bench.probe, task.device, task.dtype)
+
+    def _spec(self, id: str) -> GroupSpec:
+        spec = self.bench.group(self.bench.items[id])
+        if spec.identity != self.task.identities[id]:
+            raise PlanError(
+                f"{self.bench.variant.id}: the probe {self.task.probe!r}, or what {id} is made with, was "
+                "changed while it was being analyzed; analyze it again"
+            )
+        return spec
 
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
@@ -178,8 +192,9 @@ class _Block:
         if epoch == self.task.reference:
             self.lost |= set(self.task.work[epoch])
 
-    def checkpoint(self, checkpoint: Checkpoint, weights: Mapping[str, torch.Tensor]) -> None:
+    def checkpoint(self, loaded: Loaded) -> None:
         """One checkpoint: swap weights in, one pass, analyzers, results handed to the writer."""
+        checkpoint, weights = loaded.checkpoint, loaded.weights
         items = {id: self.bench.items[id] for id in self.task.work[checkpoint.epoch]}
         sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
         model: Model | None = None
@@ -235,7 +250,7 @@ class _Block:
         self.spent("analyze", start)
         start = time.perf_counter()
         with timed("write", "wait for the writer", checkpoint.epoch):
-            self.writer.put(checkpoint.epoch, results)
+            self.writer.put(checkpoint.epoch, results, loaded.nonfinite)
         self.spent("write", start)
 
     def _run(self, moment: Moment, item: Item, needs: Mapping[tuple[str, str], Arrays]) -> Arrays:

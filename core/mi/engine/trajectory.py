@@ -221,4 +221,4 @@ def _losses(plan: Plan) -> xr.Dataset:
 def _weights(plan: Plan, epochs: tuple[int, ...]) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
     for checkpoint in plan.checkpoints:
         if checkpoint.epoch in epochs:
-            yield checkpoint.epoch, read_weights(checkpoint, "cpu")
+            yield checkpoint.epoch, read_weights(checkpoint, "cpu", plan.digests.get(checkpoint.epoch))

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from mi.store.blocks import GroupWriter
-from mi.store.checkpoints import nonfinite_weights
-from mi.store.layout import VariantPaths
 from mi.timing import timed
 
 FLUSH_SECONDS = 10.0  # what a kill can cost at most, when blocks take longer than this
@@ -23,28 +21,26 @@ _Results = Mapping[str, Mapping[str, np.ndarray]]
 class BlockWriter:
     """The one owner of a block: takes each checkpoint's results, writes them in the background.
 
-    Weights that are not finite are counted here too: on the device, the passes would have to wait for it.
-
     Attributes:
         seconds: time spent writing, apart from the passes that it overlaps.
     """
 
-    def __init__(self, paths: VariantPaths, groups: Mapping[str, GroupWriter]) -> None:
-        self.paths, self.groups = paths, groups
+    def __init__(self, groups: Mapping[str, GroupWriter]) -> None:
+        self.groups = groups
         self.seconds = 0.0
         self._error: BaseException | None = None
-        self._queue: queue.Queue[tuple[int, _Results] | None] = queue.Queue(DEPTH)
+        self._queue: queue.Queue[tuple[int, _Results, int] | None] = queue.Queue(DEPTH)
         self._thread = threading.Thread(target=self._work, name="mi-write", daemon=True)
         self._thread.start()
 
-    def put(self, epoch: int, results: _Results) -> None:
-        """Hand over one checkpoint's results, by analyzer.
+    def put(self, epoch: int, results: _Results, bad_weights: int = 0) -> None:
+        """Hand over one checkpoint's results, by analyzer, and how many of its weights are not finite.
 
         Raises:
             StoreError: an earlier checkpoint's results could not be written.
         """
         self._raise()
-        self._queue.put((epoch, results))
+        self._queue.put((epoch, results, bad_weights))
 
     def close(self) -> None:
         """Write and commit everything that was handed over; also after Ctrl-C.
@@ -71,9 +67,7 @@ class BlockWriter:
             start = time.monotonic()
             try:
                 if job is not None:
-                    epoch, results = job
-                    with timed("look for weights that are not finite", epoch=epoch):
-                        bad = nonfinite_weights(self.paths.checkpoint(epoch)) if results else 0
+                    epoch, results, bad = job
                     for id, arrays in results.items():
                         size = sum(array.nbytes for array in arrays.values())
                         with timed("take results", epoch=epoch, analyzer=id, bytes=size):
