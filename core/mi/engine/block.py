@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from attrs import define, field, frozen
 
 from mi.domain.analyzer import Site
@@ -16,13 +15,14 @@ from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident, Trial
 from mi.engine.differentiate import Differentiator
-from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
+from mi.engine.evaluate import Failure, Moment, Needs, StrictError
 from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.readahead import Loaded, read_ahead
 from mi.engine.resolve import set_up
+from mi.engine.results import Result, copied
 from mi.engine.session import Session
-from mi.engine.writer import BlockWriter
+from mi.engine.writer import BlockWriter, skipped
 from mi.errors import MiError, PlanError, PluginError
 from mi.faults import details
 from mi.store.artifacts import ArtifactReader
@@ -147,6 +147,8 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     with timed("write", "wait for the writer's end"):
         block.writer.close()
     block.spent("write", start)
+    block.strict()
+    block.outcome.failures += block.writer.failures
     block.outcome.computed = sum(len(group.written) for group in block.groups.values())
     return block.outcome
 
@@ -160,8 +162,8 @@ class _Block:
         self.reader = ArtifactReader(bench.paths)
         self.specs = {id: self._spec(id) for id in task.fingerprints}
         self.groups = {id: self._group(id) for id in task.fingerprints}
-        self.writer = BlockWriter(self.groups)
-        self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
+        self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
+        self.reference: dict[str, Result] = {}  # results at the reference, fresh from this block or read back
         self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
         self.differentiator: Differentiator | None = None
@@ -221,14 +223,13 @@ class _Block:
             model=model,
             differentiator=self.differentiator,
         )
-        results: dict[str, Arrays] = {}
+        results: dict[str, Result] = {}
         failed: dict[str, str] = {}
         for id, item in items.items():
             since = time.perf_counter()
             try:
                 with timed("hand-over", epoch=checkpoint.epoch, analyzer=id):
-                    needs = self._needs(item, checkpoint.epoch, results, failed)
-                    results[id] = self._run(moment, item, needs)
+                    results[id] = self._run(moment, item, *self._needs(item, moment.epoch, results, failed))
             except StrictError:
                 raise
             except MiError as error:
@@ -246,16 +247,26 @@ class _Block:
             self.outcome.own_passes += self.differentiator.passes
             self.differentiator.passes = 0
         if checkpoint.epoch == self.task.reference:
-            self.reference, self.lost = dict(results), set(failed)
+            self.reference, self.lost = {**self.reference, **results}, set(failed)
         self.spent("analyze", start)
         start = time.perf_counter()
         with timed("write", "wait for the writer", checkpoint.epoch):
             self.writer.put(checkpoint.epoch, results, loaded.nonfinite)
         self.spent("write", start)
+        self.strict()
 
-    def _run(self, moment: Moment, item: Item, needs: Mapping[tuple[str, str], Arrays]) -> Arrays:
+    def strict(self) -> None:
+        """In strict mode, end with what the writer found wrong.
+
+        Raises:
+            StrictError: its first failure.
+        """
+        if self.writer.failures and self.bench.variant.workspace.host.strict:
+            raise StrictError(self.writer.failures[0].message)
+
+    def _run(self, moment: Moment, item: Item, needs: Needs, used: tuple[tuple[str, int], ...]) -> Result:
         try:
-            return moment.run(item, self.specs[item.id], needs)
+            return moment.run(item, self.specs[item.id], needs, used)
         except PluginError as error:
             if self.bench.variant.workspace.host.strict:
                 raise StrictError(str(error)) from (error.__cause__ or error)
@@ -283,37 +294,32 @@ class _Block:
         return activations
 
     def _needs(
-        self, item: Item, epoch: int, results: Mapping[str, Arrays], failed: Mapping[str, str]
-    ) -> dict[tuple[str, str], Arrays]:
-        """(analyzer, moment) -> arrays of everything that the analyzer needs from others.
+        self, item: Item, epoch: int, results: Mapping[str, Result], failed: Mapping[str, str]
+    ) -> tuple[dict[tuple[str, str], Result], tuple[tuple[str, int], ...]]:
+        """What the analyzer needs from others, and which of it this block has made itself: (analyzer, epoch).
 
         Raises:
             PluginError: one of them failed.
         """
-        found: dict[tuple[str, str], Arrays] = {}
+        found: dict[tuple[str, str], Result] = {}
+        used = []
         for need in item.analyzer.artifacts:
-            there = self.task.reference if need.at == "reference" else epoch
-            if need.at == "checkpoint" or there == epoch:
-                if need.analyzer in failed:
-                    raise PluginError(
-                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed there"
-                    )
-                arrays = results.get(need.analyzer)
-            else:
-                if need.analyzer in self.lost:
-                    raise PluginError(
-                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed at "
-                        f"the reference checkpoint, epoch {there}"
-                    )
-                arrays = self.reference.get(need.analyzer)
-            found[need.analyzer, need.at] = (
-                arrays if arrays is not None else self._stored(item, need.analyzer, epoch, there)
-            )
+            id, there = need.analyzer, self.task.reference if need.at == "reference" else epoch
+            if id in (failed if there == epoch else self.lost):
+                raise PluginError(skipped(item.id, epoch, id, there))
+            result = results.get(id) if there == epoch else None
+            if result is None and there == self.task.reference:
+                result = self.reference.get(id)
+            if result is None:
+                result = self._stored(item, id, epoch, there)
             if there == self.task.reference:
-                self.reference = {**self.reference, need.analyzer: found[need.analyzer, need.at]}
-        return found
+                self.reference[id] = result
+            if id in self.task.work.get(there, ()):
+                used.append((id, there))
+            found[id, need.at] = result
+        return found, tuple(used)
 
-    def _stored(self, item: Item, id: str, epoch: int, there: int) -> Mapping[str, np.ndarray]:
+    def _stored(self, item: Item, id: str, epoch: int, there: int) -> Result:
         """Another analyzer's committed arrays.
 
         Raises:
@@ -323,4 +329,5 @@ class _Block:
             raise PluginError(
                 f"analyzer {item.id} at epoch {epoch}: skipped, because {id} has no result at epoch {there}"
             )
-        return self.reader.at(self.task.probe, id, there)
+        arrays = self.reader.at(self.task.probe, id, there)
+        return Result({name: copied(array, self.task.device) for name, array in arrays.items()})
