@@ -21,10 +21,11 @@ from zarr.storage import LocalStore
 
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
+from mi.store.groups import node_of, open_group, write_group, write_values
+from mi.store.keys import Folder, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of, prepare, sweep, tidy
 from mi.store.schema import BLOCK, ArraySpec, GroupSpec
-from mi.store.zarrio import chunk_files, create_array, open_arrays, open_group
 
 PROBE, ANALYZER = "grid", "plug.one"
 
@@ -112,9 +113,10 @@ def test_consolidated_metadata_hides_what_came_later(tmp_path: Path, still: Stil
     still(found == ["one"], "`unconsolidate` before a change of structure can go")
 
 
-def test_our_readers_never_look_at_consolidated_metadata(tmp_path: Path) -> None:
+def test_the_planner_never_looks_at_consolidated_metadata(tmp_path: Path) -> None:
+    """Readers look at what a group says of its own arrays, which is written once, with the group."""
     consolidated(tmp_path / "g")
-    assert sorted(open_arrays(tmp_path / "g")) == ["one", "two"]
+    assert sorted(open_group(Folder(str(tmp_path / "g")), own=True).arrays) == ["one", "two"]
 
 
 def test_a_chunk_that_equals_the_fill_value_is_not_stored(tmp_path: Path, still: Still) -> None:
@@ -131,17 +133,17 @@ def test_that_empty_chunks_are_written_is_forgotten_at_the_next_opening(tmp_path
     array[:] = 0
     assert array.nchunks_initialized == 2
     again = zarr.open_array(tmp_path / "a", mode="r+")
-    still(not again.config.write_empty_chunks, "`open_arrays` need not say `write_empty_chunks` again")
+    still(not again.config.write_empty_chunks, "zarr may write chunks for us after reopening")
     again[:] = 0
     assert again.nchunks_initialized == 0  # what was stored is deleted
 
 
-def test_ours_store_such_chunks_after_reopening_too(tmp_path: Path) -> None:
-    group = zarr.create_group(tmp_path / "g")
-    create_array(group, ArraySpec("x", ("epoch",), "float32", 0.0), (4,), (2,))
-    again = open_arrays(tmp_path / "g", "r+")["x"]
-    again[:] = 0
-    assert all(file.is_file() for file in chunk_files(tmp_path / "g" / "x", again, 0, 4))
+def test_ours_store_such_chunks_all_the_same(tmp_path: Path) -> None:
+    node = node_of(ArraySpec("x", ("epoch",), "float32", 0.0), (4,), epochal=True)
+    write_group(tmp_path / "g", {}, {"x": node}, {})
+    array = open_group(Folder(str(tmp_path / "g"))).arrays["x"]
+    write_values(array, np.zeros(4, np.float32))
+    assert all(array.keys.exists(array.key(file)) for file in array.files())
 
 
 def test_there_is_no_bfloat16(tmp_path: Path, still: Still) -> None:
@@ -248,7 +250,7 @@ def test_commit_records_lie_beside_the_store_which_lists_in_silence(tmp_path: Pa
         warnings.simplefilter("error")
         found = [
             n
-            for n, _ in open_group(paths.artifacts).members(
+            for n, _ in zarr.open_group(paths.artifacts, mode="r", use_consolidated=False).members(
                 max_depth=None, use_consolidated_for_children=False
             )
         ]
@@ -289,23 +291,20 @@ def test_no_two_blocks_share_a_chunk(tmp_path: Path, count: int) -> None:
     """While blocks have owners: as laid by the planner, before short results are gathered in one chunk."""
     paths, spec = VariantPaths(tmp_path / "v"), make_spec()
     prepare(paths, spec, range(count), [])
-    place = place_of(paths, PROBE, ANALYZER)
-    for name, array in open_arrays(place).items():
+    for name, array in open_group(keys_of(paths, PROBE, ANALYZER)).arrays.items():
         if name in ("epoch", "neuron"):
             continue
-        blocks = [
-            set(chunk_files(place / name, array, low, min(low + BLOCK, count)))
-            for low in range(0, count, BLOCK)
-        ]
+        blocks = [set(array.files(low, min(low + BLOCK, count))) for low in range(0, count, BLOCK)]
         assert sum(len(files) for files in blocks) == len(set().union(*blocks)), name
 
 
 def test_each_checksum_is_verified(tmp_path: Path, still: Still) -> None:
-    """A flipped bit is an error and not a wrong number, as `create_array` counts on."""
-    group = zarr.create_group(tmp_path / "g")
-    array = create_array(group, ArraySpec("x", ("epoch",), "float32", 0.0), (64,), (64,))
-    array[:] = np.random.default_rng(0).random(64).astype("float32")
-    (file,) = chunk_files(tmp_path / "g" / "x", array, 0, 64)
+    """A flipped bit is an error and not a wrong number, as plain readers of our store count on."""
+    values = np.random.default_rng(0).integers(0, 9, 64).astype("int32")
+    node = node_of(ArraySpec("x", ("epoch",), "int32", 0), (64,), epochal=True)
+    write_group(tmp_path / "g", {}, {"x": node}, {"x": values})
+    array: Any = zarr.open_group(tmp_path / "g", mode="r")["x"]
+    file = tmp_path / "g" / "x" / "c" / "0"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)

@@ -17,11 +17,12 @@ from mi.errors import StoreError, UnknownNameError
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
 from mi.store.commits import Commits
+from mi.store.groups import is_consolidated, open_group, unconsolidate
+from mi.store.keys import hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of, prepare, stored, sweep, tidy, write_whole
 from mi.store.schema import ArraySpec, GroupSpec
 from mi.store.switch import exchange, staged, step_aside, switch
-from mi.store.zarrio import epochs_of, is_consolidated, open_arrays, unconsolidate
 
 PROBE, ANALYZER = "grid", "plug.one"
 
@@ -48,8 +49,7 @@ def values(epoch: int, neurons: int = 3) -> dict[str, Any]:
 
 
 def axis_of(paths: VariantPaths, spec: GroupSpec) -> list[int]:
-    place = place_of(paths, PROBE, spec.analyzer)
-    return epochs_of(place, open_arrays(place))
+    return open_group(keys_of(paths, PROBE, spec.analyzer)).epochs()
 
 
 def write(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], tag: str = "f") -> None:
@@ -228,17 +228,17 @@ def test_many_blocks_end_as_few_files_and_can_be_redone(paths: VariantPaths) -> 
 
 
 def test_large_epochs_lie_in_chunks_of_their_own_and_are_written_at_once(paths: VariantPaths) -> None:
-    spec = make_spec(neurons=100_000)  # 800 kB an epoch
+    spec = make_spec(neurons=1_000_000)  # 8 MB an epoch
     prepare(paths, spec, [0, 1, 2], [])
     writer = GroupWriter(paths, spec, [0, 1, 2], dict.fromkeys(range(3), "f"), {})
-    writer.put(1, values(1, 100_000))
+    writer.put(1, values(1, 1_000_000))
     assert not [key for key in writer.buffers if key[0] == "x"]
     chunk = place_of(paths, PROBE, ANALYZER) / "x" / "c"
     assert [p.name for p in sorted(chunk.iterdir())] == ["1"]
     assert ArtifactReader(paths).committed(PROBE, ANALYZER) == {}
     writer.flush()
     np.testing.assert_array_equal(
-        ArtifactReader(paths).dataset(PROBE, ANALYZER)["x"].values[0], values(1, 100_000)["x"]
+        ArtifactReader(paths).dataset(PROBE, ANALYZER)["x"].values[0], values(1, 1_000_000)["x"]
     )
 
 
@@ -358,11 +358,11 @@ def test_the_sweep_clears_what_a_killed_process_left(paths: VariantPaths) -> Non
     orphan.write_bytes(b"half")
     staged(paths.staging).mkdir()
     unconsolidate(paths.artifacts)
-    assert not is_consolidated(paths.artifacts)
+    assert not is_consolidated(hierarchy(paths))
     sweep(paths)
     assert not orphan.exists()
     assert not paths.staging.exists()
-    assert is_consolidated(paths.artifacts)
+    assert is_consolidated(hierarchy(paths))
     check(paths, [0])
 
 

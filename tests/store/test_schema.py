@@ -7,41 +7,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi.store.schema import BLOCK, CHUNK_BYTES, INNER_BYTES, chunk_shape, coordinates, digest_of
+from mi.store.schema import (
+    BLOCK,
+    CHUNK_BYTES,
+    INNER_BYTES,
+    ROW_BYTES,
+    SHARD_BYTES,
+    Cut,
+    coordinates,
+    cut,
+    digest_of,
+)
 
 sizes = st.integers(1, 600)
 
 
 @given(length=sizes, inner=st.lists(sizes, max_size=3), itemsize=st.sampled_from([1, 2, 4, 8]))
-def test_every_chunk_lies_inside_one_block(length: int, inner: list[int], itemsize: int) -> None:
-    chunks = chunk_shape((length, *inner), itemsize, epochal=True, layout="blocks")
-    assert len(chunks) == 1 + len(inner)
-    assert BLOCK % chunks[0] == 0 or length <= BLOCK
-    assert chunks[0] <= max(min(length, BLOCK), 1)
-    assert itemsize * int(np.prod(chunks)) <= max(INNER_BYTES, CHUNK_BYTES)
-    if chunks[0] > 1:
-        assert itemsize * int(np.prod(chunks)) <= CHUNK_BYTES
-        assert chunks[1:] == tuple(inner)
+def test_every_file_lies_inside_one_block(length: int, inner: list[int], itemsize: int) -> None:
+    pieces = cut((length, *inner), itemsize, epochal=True, layout="blocks")
+    assert len(pieces.file) == len(pieces.inner) == 1 + len(inner)
+    assert BLOCK % pieces.file[0] == 0 or length <= BLOCK
+    assert pieces.file[0] <= max(min(length, BLOCK), 1)
+    assert itemsize * int(np.prod(pieces.inner)) <= max(INNER_BYTES, CHUNK_BYTES)
+    row = itemsize * int(np.prod(inner, dtype=np.int64))
+    if pieces.file[0] > 1:
+        assert row * pieces.file[0] <= (SHARD_BYTES if row >= ROW_BYTES else CHUNK_BYTES)
+        assert pieces.file[1:] == pieces.inner[1:] == tuple(inner)
+        assert pieces.inner[0] == (1 if row >= ROW_BYTES else pieces.file[0])
 
 
 @pytest.mark.parametrize(
-    ("shape", "layout", "chunks"),
+    ("shape", "layout", "file", "inner"),
     [
-        ((61,), "blocks", (61,)),
-        ((200,), "blocks", (64,)),
-        ((200,), "whole", (200,)),
-        ((200, 113, 113), "whole", (16, 113, 113)),  # 51 kB an epoch
-        ((95, 113, 113, 5), "blocks", (4, 113, 113, 5)),  # 255 kB
-        ((95, 512, 113, 113), "blocks", (1, 328, 113, 113)),  # 26 MB: the only kind that is split
+        ((61,), "blocks", (61,), (61,)),
+        ((200,), "blocks", (64,), (64,)),
+        ((200,), "whole", (200,), (200,)),
+        ((200, 300), "whole", (200, 300), (1, 300)),  # 1.2 kB an epoch
+        ((200, 113, 113), "whole", (64, 113, 113), (1, 113, 113)),  # 51 kB
+        ((95, 113, 113, 5), "blocks", (32, 113, 113, 5), (1, 113, 113, 5)),  # 255 kB
+        ((95, 1024, 1024), "blocks", (2, 1024, 1024), (1, 1024, 1024)),  # 4 MB
+        ((95, 2048, 1200), "blocks", (1, 2048, 1200), (1, 2048, 1200)),  # 10 MB
+        ((95, 512, 113, 113), "blocks", (1, 328, 113, 113), (1, 328, 113, 113)),  # 26 MB: the only kind split
     ],
 )
-def test_chunks_of_known_results(shape: tuple[int, ...], layout: str, chunks: tuple[int, ...]) -> None:
-    assert chunk_shape(shape, 4, epochal=True, layout=layout) == chunks
+def test_cuts_of_known_results(
+    shape: tuple[int, ...], layout: str, file: tuple[int, ...], inner: tuple[int, ...]
+) -> None:
+    assert cut(shape, 4, epochal=True, layout=layout) == Cut(file, inner)
 
 
 def test_without_an_epoch_axis_an_array_is_one_chunk() -> None:
-    assert chunk_shape((3000, 7), 4, epochal=False, layout="blocks") == (3000, 7)
-    assert chunk_shape((), 4, epochal=False, layout="blocks") == ()
+    assert cut((3000, 7), 4, epochal=False, layout="blocks") == Cut((3000, 7), (3000, 7))
+    assert cut((), 4, epochal=False, layout="blocks") == Cut((), ())
 
 
 def test_a_digest_tells_content_apart_and_nothing_else() -> None:

@@ -14,10 +14,11 @@ import torch
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import save_tensors
 from mi.store.groupcheck import check_group, groups_of
+from mi.store.groups import open_group
 from mi.store.integrity import Finding, Tally, check_files
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
-from mi.store.zarrio import open_arrays
 
 SIZE, HIDDEN = 5, 3
 NAME = f"n{SIZE}_seed0"
@@ -106,15 +107,15 @@ def flagged(paths: VariantPaths) -> dict[tuple[str, int], Bits]:
     for probe, id in groups_of(paths):
         if not (place_of(paths, probe, id) / "zarr.json").exists():
             continue
-        arrays = open_arrays(place_of(paths, probe, id))
+        arrays = open_group(keys_of(paths, probe, id)).arrays
         if "committed" not in arrays:
             continue
-        epochs, flags = arrays["epoch"][...], arrays["committed"][...]
+        epochs, flags = arrays["epoch"].read(), arrays["committed"].read()
         for at in np.flatnonzero(flags):
             rows = {
-                n: _bits(a.metadata.dimension_names[1:], np.asarray(a[int(at)]))
+                n: _bits(a.dims[1:], a.row(int(at)))
                 for n, a in arrays.items()
-                if n not in ("epoch", "committed") and a.metadata.dimension_names[:1] == ("epoch",)
+                if n not in ("epoch", "committed") and a.dims[:1] == ("epoch",)
             }
             found[id, int(epochs[at])] = rows
     return found

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from analyses import SCENARIOS, AnalysisNet
-from net import Net, Scenario
+from net import SCENARIOS, Net, Scenario
 from warm import Server
 
 
@@ -17,7 +16,7 @@ def net(
 ) -> Iterator[Net]:
     scenario: Scenario = request.param
     place: Path = tmp_path_factory.mktemp("killed")
-    yield AnalysisNet.lay(scenario, server, place)
+    yield Net.lay(scenario, server, place)
 
 
 def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:

@@ -22,10 +22,10 @@ from mi.engine.tasks import full_axis, make_tasks
 from mi.engine.trajectory import run_spans
 from mi.errors import StoreError
 from mi.store.artifacts import ArtifactReader
+from mi.store.groups import consolidate
 from mi.store.layout import VariantPaths
 from mi.store.lock import variant_lock
 from mi.store.prepare import prepare, sweep, tidy
-from mi.store.zarrio import consolidate
 from mi.timing import timed
 
 

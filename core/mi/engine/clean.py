@@ -17,12 +17,12 @@ from mi.engine.session import Session
 from mi.errors import UnknownNameError
 from mi.store.checkpoints import list_checkpoints
 from mi.store.commits import Commits
+from mi.store.files import store_errors
 from mi.store.groupcheck import check_group, groups_of, some_of
 from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, check_root, leftovers, said
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
 from mi.store.remove import drop_group, mend_flags, mend_root, only_of, retract, sweep_leftovers
-from mi.store.zarrio import store_errors
 
 
 @frozen
@@ -213,8 +213,8 @@ def _drop(
         *group,
         epochs=tuple(sorted(going)),
         kept=len(held.keys() - going),
-        files=len(freed),
-        bytes=_size(freed),
+        files=sum(one.left is None for one in freed),
+        bytes=sum(one.size for one in freed),
     )
 
 

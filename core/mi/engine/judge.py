@@ -18,9 +18,9 @@ from mi.engine.trajectory import Span, spans
 from mi.errors import MiError, StoreError
 from mi.store.commits import Commits
 from mi.store.groupcheck import groups_of
+from mi.store.groups import open_group
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.prepare import place_of
-from mi.store.zarrio import open_group
 
 JUDGED, ORPHAN, UNJUDGED = "judged", "orphan", "unjudged"
 
@@ -114,7 +114,7 @@ def nobodys(variant: Variant, probe: str, analyzer: str) -> Judgement | None:
 
 def _dtype(paths: VariantPaths, probe: str, analyzer: str) -> str:
     try:
-        return str(open_group(place_of(paths, probe, analyzer)).attrs.get("dtype", "float32"))
+        return str(open_group(keys_of(paths, probe, analyzer)).attrs.get("dtype", "float32"))
     except StoreError:
         return "float32"
 

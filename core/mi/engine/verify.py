@@ -18,12 +18,12 @@ from mi.engine.session import Session
 from mi.errors import LockedError, MiError
 from mi.store.checkpoints import list_checkpoints
 from mi.store.groupcheck import check_group, chunks_of, groups_of, some_of
+from mi.store.groups import open_group
 from mi.store.integrity import DAMAGED, NOTE, Finding, Tally, check_files
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
 from mi.store.lock import is_locked
-from mi.store.prepare import place_of
 from mi.store.schema import GroupSpec
-from mi.store.zarrio import open_arrays
 
 STALE = "stale"
 
@@ -178,17 +178,15 @@ def _said(one: Judgement) -> Iterator[Finding]:
 def _declared(one: Judgement, spec: GroupSpec, where: str) -> Iterator[Finding]:
     """Names, dtypes, dimensions and coordinates of the stored arrays against the declared ones."""
     assert one.plan is not None
-    path = place_of(one.plan.bench.paths, one.probe, one.analyzer)
-    arrays = open_arrays(path)
+    arrays = open_group(keys_of(one.plan.bench.paths, one.probe, one.analyzer), own=True).arrays
     for array in spec.arrays:
         if array.name not in arrays:
             yield Finding(DAMAGED, f"{where}/{array.name}", "the declared array is missing", "analyze")
             continue
         held = arrays[array.name]
-        dims = tuple(held.metadata.dimension_names or ())
         shape = spec.shape(array, arrays["epoch"].shape[0] if spec.epochal else 0)
         for name, found, expected in (
-            ("dimensions", dims, array.dims),
+            ("dimensions", held.dims, array.dims),
             ("dtype", held.dtype, np.dtype(array.dtype)),
             ("shape", held.shape, shape),
         ):
@@ -196,7 +194,7 @@ def _declared(one: Judgement, spec: GroupSpec, where: str) -> Iterator[Finding]:
                 what = f"has {name} {_plain(found)}, expected {_plain(expected)}"
                 yield Finding(DAMAGED, f"{where}/{array.name}", what, "analyze")
     for dim, axis in spec.axes.items():
-        if dim in arrays and not np.array_equal(np.asarray(arrays[dim][...]).astype(axis.dtype), axis):
+        if dim in arrays and not np.array_equal(arrays[dim].read().astype(axis.dtype), axis):
             what = "holds other coordinates than the analyzer declares"
             yield Finding(DAMAGED, f"{where}/{dim}", what, "analyze")
 

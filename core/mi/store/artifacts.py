@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from attrs import field, frozen
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from mi.errors import StoreError, unknown
+from mi.store.arrays import Array
 from mi.store.commits import Commits
+from mi.store.files import store_errors
+from mi.store.groups import Group, open_group
+from mi.store.keys import Keys, hierarchy, keys_of
 from mi.store.layout import VariantPaths
-from mi.store.prepare import place_of
-from mi.store.zarrio import chunk_files, epochs_of, open_arrays, open_group, store_errors
+from mi.store.nodes import NODE
 
 
 class ArtifactReader:
@@ -31,11 +34,11 @@ class ArtifactReader:
 
     def probes(self) -> list[str]:
         """Names of probes with artifacts, sorted."""
-        return _groups(self.paths.artifacts)
+        return _groups(hierarchy(self.paths))
 
     def analyzers(self, probe: str) -> list[str]:
         """Ids of analyzers with something committed over ``probe``, sorted."""
-        names = _groups(self.paths.artifacts / probe)
+        names = _groups(hierarchy(self.paths).under(probe))
         return [n for n in names if Commits.of(self.paths, probe, n).files()]
 
     def committed(self, probe: str, analyzer: str) -> dict[int, str]:
@@ -78,7 +81,21 @@ class ArtifactReader:
         Raises:
             StoreError: there is no such group.
         """
-        return dict(open_group(self._place(probe, analyzer)).attrs)
+        return dict(open_group(self._keys(probe, analyzer)).attrs)
+
+    def open(self, probe: str, analyzer: str) -> Artifacts:
+        """One group, held open: metadata and coordinates are read now, values when they are asked for.
+
+        Raises:
+            UnknownNameError: nothing of that name is there.
+            StoreError: the group or a commit record is damaged.
+        """
+        keys, commits = self._keys(probe, analyzer), Commits.of(self.paths, probe, analyzer)
+        guard = _Guard(keys, commits)
+        group = open_group(keys)
+        if "committed" not in group.arrays and commits.whole() is None:
+            raise unknown("artifacts", f"{probe}/{analyzer}", self._known(probe))
+        return Artifacts(probe, analyzer, group, guard)
 
     def dataset(self, probe: str, analyzer: str) -> xr.Dataset:
         """All committed epochs, sorted; variables are read when their values are asked for.
@@ -90,32 +107,7 @@ class ArtifactReader:
             UnknownNameError: nothing of that name is there.
             StoreError: the group or a commit record is damaged, or a chunk is missing.
         """
-        path = self._place(probe, analyzer)
-        commits = Commits.of(self.paths, probe, analyzer)
-        guard = _Guard(path, commits)
-        group = open_group(path)
-        with store_errors(path, "read"):
-            arrays: dict[str, Any] = dict(group.arrays())
-            dims = {name: tuple(a.metadata.dimension_names or ()) for name, a in arrays.items()}
-            index = {n: _plain(np.asarray(a[...])) for n, a in arrays.items() if dims[n] == (n,)}
-        order = None
-        if "committed" in arrays:
-            places = {int(e): i for i, e in enumerate(index["epoch"])}
-            order = [places[e] for e in guard.epochs if e in places]
-            index["epoch"] = index["epoch"][order]
-        elif commits.whole() is None:
-            raise unknown("artifacts", f"{probe}/{analyzer}", self._known(probe))
-        variables = {}
-        for name, array in arrays.items():
-            if name in index or name == "committed":
-                continue
-            _refuse_gaps(path / name, array, order if dims[name][:1] == ("epoch",) else None)
-            lazy = indexing.LazilyIndexedArray(_Stored(array, path / name, guard.check))
-            variables[name] = xr.Variable(dims[name], lazy, dict(array.attrs))
-            if order is not None and "epoch" in dims[name] and order != list(range(array.shape[0])):
-                variables[name] = variables[name].isel(epoch=order)
-        coords = {n: xr.Variable((n,), values, dict(arrays[n].attrs)) for n, values in index.items()}
-        return xr.Dataset(variables, coords, {**group.attrs, "analyzer": analyzer, "probe": probe})
+        return self.open(probe, analyzer).dataset()
 
     def at(self, probe: str, analyzer: str, epoch: int) -> dict[str, np.ndarray]:
         """One committed epoch's arrays, loaded.
@@ -124,36 +116,95 @@ class ArtifactReader:
             UnknownNameError: the group or the epoch is not there.
             StoreError: damage.
         """
-        path = self._place(probe, analyzer)
-        guard = _Guard(path, Commits.of(self.paths, probe, analyzer))
-        if epoch not in guard.epochs:
-            raise unknown(f"epoch of {probe}/{analyzer}", str(epoch), map(str, guard.epochs))
-        arrays = open_arrays(path)
-        place = epochs_of(path, arrays).index(epoch)
-        values = {}
-        for name, array in arrays.items():
-            if name != "committed" and array.metadata.dimension_names != (name,):
-                _refuse_gaps(path / name, array, [place])
-                values[name] = np.asarray(_Stored(array, path / name, guard.check).read((place,)))
-        return values
+        return self.open(probe, analyzer).at(epoch)
 
-    def _place(self, probe: str, analyzer: str) -> Path:
-        path = place_of(self.paths, probe, analyzer)
-        if not (path / "zarr.json").exists():
+    def _keys(self, probe: str, analyzer: str) -> Keys:
+        keys = keys_of(self.paths, probe, analyzer)
+        if not keys.exists(NODE):
             raise unknown("artifacts", f"{probe}/{analyzer}", self._known(probe))
-        return path
+        return keys
 
     def _known(self, probe: str) -> list[str]:
         probes = [probe] if probe in self.probes() else self.probes()
         return [f"{p}/{a}" for p in probes for a in self.analyzers(p)]
 
 
+@frozen(eq=False)
+class Artifacts:
+    """One analyzer's artifacts, held open. Chunks that hold several epochs stay decoded, up to 32 MiB.
+
+    Attributes:
+        probe, analyzer: their place.
+        group: the arrays, committed or not.
+    """
+
+    probe: str
+    analyzer: str
+    group: Group
+    _guard: _Guard
+    _places: dict[int, int] = field(init=False)  # committed epoch -> position, sorted; {} without epochs
+
+    @_places.default
+    def _find(self) -> dict[int, int]:
+        if "committed" not in self.group.arrays:
+            return {}
+        axis = {e: i for i, e in enumerate(self.group.epochs())}
+        return {e: axis[e] for e in self._guard.epochs if e in axis}
+
+    def at(self, epoch: int) -> dict[str, np.ndarray]:
+        """One committed epoch's arrays, loaded.
+
+        Raises:
+            UnknownNameError: the epoch is not there.
+            StoreError: damage, or the group was computed anew meanwhile.
+        """
+        if epoch not in self._places:
+            raise unknown(f"epoch of {self.probe}/{self.analyzer}", str(epoch), map(str, self._places))
+        place, values = self._places[epoch], {}
+        try:
+            for name, array in self.group.arrays.items():
+                if name != "committed" and array.dims != (name,):
+                    with store_errors(array.path, "read"):
+                        values[name] = array.row(place)
+        finally:
+            self._guard.check()  # also where reading failed: new chunks do not fit old metadata
+        return values
+
+    def dataset(self) -> xr.Dataset:
+        """All committed epochs, sorted: see :meth:`ArtifactReader.dataset`.
+
+        Raises:
+            StoreError: a coordinate is damaged, or a chunk is missing.
+        """
+        arrays = self.group.arrays
+        index = {}
+        for name, array in arrays.items():
+            if array.dims == (name,):
+                with store_errors(array.path, "read"):
+                    index[name] = _plain(array.read())
+        order = list(self._places.values()) if "committed" in arrays else None
+        if order is not None:
+            index["epoch"] = index["epoch"][order]
+        variables = {}
+        for name, array in arrays.items():
+            if name in index or name == "committed":
+                continue
+            _refuse_gaps(array, order if array.dims[:1] == ("epoch",) else None)
+            lazy = indexing.LazilyIndexedArray(_Stored(array, self._guard))
+            variables[name] = xr.Variable(array.dims, lazy, array.attrs)
+            if order is not None and "epoch" in array.dims and order != list(range(array.shape[0])):
+                variables[name] = variables[name].isel(epoch=order)
+        coords = {n: xr.Variable((n,), values, arrays[n].attrs) for n, values in index.items()}
+        attrs = {**self.group.attrs, "analyzer": self.analyzer, "probe": self.probe}
+        return xr.Dataset(variables, coords, attrs)
+
+
 class _Guard:
     """Notices that a group was replaced, or an epoch computed anew, behind a dataset that is still in use."""
 
-    def __init__(self, path: Path, commits: Commits) -> None:
-        self.path, self.commits = path, commits
-        self.generation, self.signature = self._generation(), commits.signature()
+    def __init__(self, keys: Keys, commits: Commits) -> None:
+        self.keys, self.commits = keys, commits
+        self.generation, self.signature = keys.stamp(), commits.signature()
         self.epochs = commits.read()
 
     def check(self) -> None:
@@ -162,7 +213,7 @@ class _Guard:
         Raises:
             StoreError: what was read may not be what was asked for.
         """
-        if self._generation() == self.generation:
+        if self.keys.stamp() == self.generation:
             signature = self.commits.signature()
             if signature == self.signature:
                 return
@@ -170,21 +221,14 @@ class _Guard:
             if all(now.get(e) == f for e, f in self.epochs.items()):
                 self.signature = signature
                 return
-        raise StoreError(f"{self.path}: was computed anew while it was being read; open it again")
-
-    def _generation(self) -> tuple[int, int]:
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return (-1, -1)
-        return (stat.st_ino, stat.st_mtime_ns)  # numbers of deleted folders are used again, times are not
+        raise StoreError(f"{self.keys.file()}: was computed anew while it was being read; open it again")
 
 
 class _Stored(BackendArray):  # type: ignore[misc]
-    """A zarr array as xarray reads it lazily, with errors said in a sentence."""
+    """An array as xarray reads it lazily, with errors said in a sentence."""
 
-    def __init__(self, array: Any, path: Path, check: Callable[[], None]) -> None:
-        self.array, self.path, self.check = array, path, check
+    def __init__(self, array: Array, guard: _Guard) -> None:
+        self.array, self.guard = array, guard
         self.shape, self.dtype = array.shape, array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -198,16 +242,14 @@ class _Stored(BackendArray):  # type: ignore[misc]
             StoreError: a chunk is damaged, or the group was replaced meanwhile.
         """
         try:
-            with store_errors(self.path, "read"):
-                return self.array.oindex[key] if key else self.array[...]
+            with store_errors(self.array.path, "read"):
+                return self.array.read(key)
         finally:
-            self.check()  # also where reading failed: new chunks do not fit old metadata
+            self.guard.check()  # also where reading failed: new chunks do not fit old metadata
 
 
-def _groups(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if (p / "zarr.json").exists())
+def _groups(keys: Keys) -> list[str]:
+    return [name for name in keys.children() if keys.exists(f"{name}/{NODE}")]
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
@@ -215,12 +257,14 @@ def _plain(values: np.ndarray) -> np.ndarray:
     return np.array(values.tolist(), dtype=str) if values.dtype.kind in "OT" else values
 
 
-def _refuse_gaps(path: Path, array: Any, positions: Sequence[int] | None) -> None:
-    """A chunk that ought to be there and is not would read as "missing" in silence."""
-    rows = [(p, p + 1) for p in positions] if positions is not None else [(0, max((*array.shape[:1], 1)))]
-    seen: set[Path] = set()
-    for low, high in rows:
-        for file in chunk_files(path, array, low, high):
-            if file not in seen and not file.exists():
-                raise StoreError(f"{file}: missing chunk; `mi analyze` computes it again")
-            seen.add(file)
+def _refuse_gaps(array: Array, positions: Sequence[int] | None) -> None:
+    """Say now, and not at some later look, that a chunk which ought to be there is not."""
+    starts = {0}
+    if positions is not None:
+        step = array.chunks[0]
+        starts = {p // step * step for p in positions}
+    for low in sorted(starts):
+        high = None if positions is None else min(low + array.chunks[0], array.shape[0])
+        for file in array.files(low, high):
+            if not array.keys.exists(array.key(file)):
+                raise array.missing(file)

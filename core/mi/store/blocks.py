@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 
 from mi.store.commits import Commits
+from mi.store.files import fsync_files, store_errors, write_file
 from mi.store.finite import WEIGHTS, Counts, count
+from mi.store.groups import fsync_group, open_group
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
 from mi.store.prepare import place_of
 from mi.store.schema import BLOCK, GroupSpec
-from mi.store.zarrio import chunk_files, epochs_of, fsync_files, open_arrays, store_errors
 from mi.timing import timed
+
+# A chunk in the making: its cells, or the bytes of each row where a file holds rows apart (a shard).
+_Held = np.ndarray | list[bytes | None]
 
 
 class GroupWriter:
@@ -41,15 +46,17 @@ class GroupWriter:
     ) -> None:
         self.spec, self.path = spec, place_of(paths, spec.probe, spec.analyzer)
         self.commits = Commits.of(paths, spec.probe, spec.analyzer)
-        self.arrays: dict[str, Any] = open_arrays(self.path, "r+")
-        self.positions = {e: i for i, e in enumerate(epochs_of(self.path, self.arrays))}
+        group = open_group(keys_of(paths, spec.probe, spec.analyzer), own=True)
+        self.arrays = group.arrays
+        self.positions = {e: i for i, e in enumerate(group.epochs())}
         self.block = min((self.positions[e] for e in planned), default=0) // BLOCK
         self.fingerprints, self.provenance = fingerprints, provenance
         committed = self.commits.read()
         self.done = {self.positions[e] for e in committed if e in self.positions}  # positions with results
         self.left = {self.positions[e] for e in planned}  # positions still to come
-        self.buffers: dict[tuple[str, int], np.ndarray] = {}
+        self.buffers: dict[tuple[str, int], _Held] = {}
         self.dirty: set[tuple[str, int]] = set()
+        self.vouched = False  # whether the group's metadata is known to be on the disk
         self.pending: list[int] = []  # epochs put and not yet committed
         self.written: list[int] = []  # epochs committed
         self.nonfinite: dict[int, Counts] = {}  # epoch -> cells that are not finite, of pending epochs
@@ -74,7 +81,11 @@ class GroupWriter:
             key = (array.name, chunk)
             if key not in self.buffers:
                 self.buffers[key] = self._load(array.name, low)
-            self.buffers[key][at - low] = values[array.name]
+            held = self.buffers[key]
+            if isinstance(held, list):
+                held[at - low] = stored.encode_row(values[array.name])
+            else:
+                held[at - low] = values[array.name]
             self.dirty.add(key)
             if not any(low <= other < low + stored.chunks[0] for other in self.left):
                 self._write(key)
@@ -99,12 +110,15 @@ class GroupWriter:
             # Flushed by position: a chunk that was complete before has been written by `put`.
             fsync_files(
                 {
-                    file
-                    for array in self.spec.arrays
+                    self.path / stored.key(file)
+                    for stored in (self.arrays[array.name] for array in self.spec.arrays)
                     for one in at
-                    for file in chunk_files(self.path / array.name, self.arrays[array.name], one, one + 1)
+                    for file in stored.files(one, one + 1)
                 }
             )
+            if not self.vouched:
+                fsync_group(self.path)
+                self.vouched = True
         self._flag()
         fingerprints = {e: self.fingerprints[e] for e in self.pending}
         with timed("commit", analyzer=self.spec.analyzer):
@@ -124,24 +138,35 @@ class GroupWriter:
             low = self.block * BLOCK // length * length
             part = np.zeros(min(length, flags.shape[0] - low), dtype=bool)
             part[[one - low for one in self.done if low <= one < low + length]] = True
-            flags[low : low + length] = part
-            files = chunk_files(self.path / "committed", self.arrays["committed"], low, low + 1)
-            fsync_files(files)
+            write_file(self.path / flags.key((low // length,)), flags.encode(part))
 
-    def _load(self, name: str, low: int) -> np.ndarray:
+    def _load(self, name: str, low: int) -> _Held:
         """A chunk's rows: what is committed of them read back, the rest missing."""
         stored = self.arrays[name]
-        spec = next(a for a in self.spec.arrays if a.name == name)
         high = min(low + stored.chunks[0], stored.shape[0])
-        if any(low <= at < high for at in self.done):
+        done = [at for at in range(low, high) if at in self.done]
+        if stored.by_row:
+            rows: list[bytes | None] = [None] * stored.chunks[0]
+            if done:
+                with store_errors(self.path / name, "read"):
+                    held = stored.split_rows(next(stored.files(low, high)))
+                for at in done:
+                    rows[at - low] = held[at - low]
+            return rows
+        cells = np.full((high - low, *stored.shape[1:]), stored.fill, stored.dtype)
+        if done:
             with store_errors(self.path / name, "read"):
-                return np.asarray(stored[low:high])
-        return np.full((high - low, *stored.shape[1:]), spec.fill, dtype=spec.dtype)
+                cells[[at - low for at in done]] = stored.read((np.asarray(done),))
+        return cells
 
     def _write(self, key: tuple[str, int]) -> None:
         name, chunk = key
-        stored = self.arrays[name]
+        stored, held = self.arrays[name], self.buffers[key]
         low = chunk * stored.chunks[0]
         with timed("encode", analyzer=self.spec.analyzer), store_errors(self.path / name, "written"):
-            stored[low : low + stored.chunks[0]] = self.buffers[key]
+            for file in stored.files(low, min(low + stored.chunks[0], stored.shape[0])):
+                ends = zip(file[1:], stored.chunks[1:], strict=True)
+                rest = [slice(i * c, (i + 1) * c) for i, c in ends]
+                data = stored.join_rows(held) if isinstance(held, list) else stored.encode(held[:, *rest])
+                write_file(self.path / stored.key(file), data)
         self.dirty.discard(key)

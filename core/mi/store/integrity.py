@@ -16,12 +16,16 @@ from attrs import define, field, frozen
 
 from mi.errors import CheckpointError, MiError
 from mi.store.checkpoints import check_content, list_checkpoints, list_states
+from mi.store.groups import open_group
+from mi.store.keys import Folder, Keys, hierarchy
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers
-from mi.store.zarrio import chunk_files, epochs_of, open_arrays
+from mi.store.nodes import NODE, plain
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from mi.store.arrays import Array
 
 # `damaged` fails a check; `left` is harmless and takes room; `note` is worth saying.
 DAMAGED, LEFT, NOTE = "damaged", "left", "note"
@@ -65,7 +69,7 @@ class Tally:
     """What was read.
 
     Attributes:
-        seen: called with each file read.
+        seen: called with the place of each key read.
         chunks, bytes, checkpoints: how much.
     """
 
@@ -75,12 +79,12 @@ class Tally:
     checkpoints: int = 0
     nonfinite: dict[int, int] = field(factory=dict)  # epoch -> cells of weights that are not finite
 
-    def read(self, file: Path, *, chunk: bool = True) -> None:
-        """Count a file."""
+    def read(self, keys: Keys, key: str, *, chunk: bool = True) -> None:
+        """Count a key."""
         self.chunks += chunk
-        self.bytes += file.stat().st_size
+        self.bytes += keys.size(key)
         if self.seen is not None:
-            self.seen(file)
+            self.seen(keys.file(key))
 
 
 def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Finding]:
@@ -126,7 +130,7 @@ def _weights(paths: VariantPaths, tally: Tally, deep: bool) -> Iterator[Finding]
         except CheckpointError as error:
             yield Finding(DAMAGED, where, str(error).removeprefix(f"{file}: "), "train")
             continue
-        tally.read(file, chunk=False)
+        tally.read(Folder(str(file.parent)), file.name, chunk=False)
         tally.checkpoints += 1
         if bad:
             tally.nonfinite[epoch] = bad
@@ -182,51 +186,55 @@ def _differs(found: tuple[Any, ...], usual: tuple[Any, ...]) -> str:
 def _losses(paths: VariantPaths, tally: Tally) -> Iterator[Finding]:
     if not paths.losses.exists():
         return
-    where = said(paths, paths.losses)
+    keys, where = Folder(str(paths.losses)), said(paths, paths.losses)
     try:
-        arrays = open_arrays(paths.losses)
-        length = len(epochs_of(paths.losses, arrays)) if "epoch" in arrays else None
+        group = open_group(keys, own=True)
+        length = len(group.epochs()) if "epoch" in group.arrays else None
     except MiError as error:
         yield Finding(DAMAGED, where, _without(error, paths), "train")
         return
     if length is None:
         yield Finding(DAMAGED, where, "has no axis 'epoch'", "train")
-    for name, array in sorted(arrays.items()):
+    for name, array in sorted(group.arrays.items()):
         place = paths.losses / name
         if array.shape != (length,) and length is not None:
             what = f"has shape {array.shape}, expected ({length},) as its axis 'epoch'"
             yield Finding(DAMAGED, said(paths, place), what, "train")
-        for file in chunk_files(place, array, 0, max(*array.shape[:1], 1)):
-            if not file.exists():
-                yield Finding(DAMAGED, said(paths, file), "missing chunk", "train")
-        values, problem = values_of(place, array)
-        if values is None:
-            yield Finding(DAMAGED, said(paths, place), problem, "train")
-            continue
-        for file in place.glob("c/*"):
-            tally.read(file)
+        there = []
+        for key in map(array.key, array.files()):
+            if keys.exists(key):
+                there.append(key)
+            else:
+                yield Finding(DAMAGED, said(paths, keys.file(key)), "missing chunk", "train")
+        if len(there) == len(list(array.files())):
+            values, problem = values_of(array)
+            if values is None:
+                yield Finding(DAMAGED, said(paths, place), problem, "train")
+                continue
+        for key in there:
+            tally.read(keys, key)
 
 
 def check_root(paths: VariantPaths) -> Iterator[Finding]:
     """The consolidated metadata, which plain xarray reads, says of each node what the node itself says."""
-    root = paths.artifacts
-    if not root.exists():
+    keys = hierarchy(paths)
+    if not keys.file().exists():
         return
-    where = said(paths, root / "zarr.json")
+    where = said(paths, keys.file(NODE))
     try:
-        told = json.loads((root / "zarr.json").read_bytes()).get("consolidated_metadata")
+        told = json.loads(keys.read(NODE)).get("consolidated_metadata")
     except (OSError, ValueError, AttributeError) as error:
         yield Finding(DAMAGED, where, f"cannot be read ({error})", "clean")
         return
     if told is None:
         yield Finding(LEFT, where, "has no consolidated metadata, so plain xarray warns", "clean")
         return
-    nodes = {str(f.parent.relative_to(root)) for f in root.glob("*/**/zarr.json")}
+    nodes = {key.removesuffix(f"/{NODE}") for key in keys.below() if key.endswith(f"/{NODE}")}
     wrong = sorted(nodes ^ set(told["metadata"]))
     for node in sorted(nodes & set(told["metadata"])):
         try:
-            own, consolidated = json.loads((root / node / "zarr.json").read_bytes()), told["metadata"][node]
-            if _bare(own) != _bare(consolidated):
+            own, consolidated = json.loads(keys.read(f"{node}/{NODE}")), told["metadata"][node]
+            if plain(own) != plain(consolidated):
                 wrong.append(node)
         except (OSError, ValueError):  # the group's own check says it
             continue
@@ -235,17 +243,12 @@ def check_root(paths: VariantPaths) -> Iterator[Finding]:
         yield Finding(DAMAGED, where, what, "clean")
 
 
-def _bare(node: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of a node without what it says of its children."""
-    return {key: value for key, value in node.items() if key != "consolidated_metadata"}
-
-
-def values_of(place: Path, array: Any, block: tuple[int, ...] | None = None) -> tuple[np.ndarray | None, str]:
-    """A chunk of an array, or all of it; or None and what is wrong with the bytes."""
-    import numpy as np
-
+def values_of(array: Array, file: tuple[int, ...] | None = None) -> tuple[np.ndarray | None, str]:
+    """What a file of an array holds, or all of the array; or None and what is wrong with the bytes."""
     try:
-        return np.asarray(array[...] if block is None else array.get_block_selection(block)), ""
+        return array.read() if file is None else array.chunk(file), ""
+    except MiError as error:
+        return None, f"cannot be read ({str(error).rpartition(': ')[2].partition(';')[0]})"
     except Exception as error:  # codecs raise RuntimeError, ValueError, KeyError, … on damaged bytes
         return None, f"cannot be read ({type(error).__name__}: {error})"
 

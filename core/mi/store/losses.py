@@ -10,23 +10,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import zarr
 
 from mi.errors import StoreError
+from mi.store.files import fsync_files, store_errors
+from mi.store.groups import Group, fsync_group, node_of, open_group, write_group, write_values
+from mi.store.keys import Folder
 from mi.store.layout import VariantPaths
 from mi.store.schema import ArraySpec
-from mi.store.zarrio import (
-    chunk_files,
-    consolidate,
-    create_array,
-    fsync_files,
-    open_arrays,
-    open_group,
-    store_errors,
-)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +66,7 @@ class LossHistory:
                 _replace(self.path, self.values)
                 self._fits = True
                 return
-            _write(self.path, open_arrays(self.path, "r+"), self.values)
+            _write(open_group(Folder(str(self.path))), self.values)
 
 
 def open_losses(paths: VariantPaths) -> xr.Dataset:
@@ -102,22 +95,21 @@ def open_losses(paths: VariantPaths) -> xr.Dataset:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    arrays = open_arrays(path)
+    arrays = open_group(Folder(str(path))).arrays
     with store_errors(path, "read"):
-        return {name: np.asarray(array[...]) for name, array in arrays.items()}
+        return {name: array.read() for name, array in arrays.items()}
 
 
 def _order(path: Path, stored: Mapping[str, np.ndarray]) -> list[str]:
     """Metrics in the order in which they are shown."""
-    told = open_group(path).attrs.get("metrics", [])
+    told = open_group(Folder(str(path))).attrs.get("metrics", [])
     ranks = {name: i for i, name in enumerate(told)} if isinstance(told, list) else {}
     return sorted(stored, key=lambda name: (ranks.get(name, len(ranks)), name))
 
 
-def _write(path: Path, arrays: Mapping[str, zarr.Array[Any]], values: Mapping[str, np.ndarray]) -> None:
+def _write(group: Group, values: Mapping[str, np.ndarray]) -> None:
     for name, array in values.items():
-        arrays[name][...] = array
-        fsync_files(chunk_files(path / name, arrays[name], 0, len(array)))
+        fsync_files(write_values(group.arrays[name], array))
 
 
 def _generations(path: Path) -> tuple[Path, Path]:
@@ -128,16 +120,14 @@ def _replace(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """A complete new store beside the old one, then two renames, which ``recover_losses`` can finish."""
     following, previous = _generations(path)
     attributes = {"metrics": list(values)}  # their order, which groups do not keep
-    group = zarr.create_group(following, zarr_format=3, overwrite=True, attributes=attributes)
     length = len(next(iter(values.values())))
     axis = ArraySpec("epoch", ("epoch",), "int64", 0, _AXIS)
-    create_array(group, axis, (length,), (length,))[...] = np.arange(length, dtype=np.int64)
-    arrays = {}
-    for name in values:
-        spec = ArraySpec(name, ("epoch",), "float64", float("nan"))
-        arrays[name] = create_array(group, spec, (length,), (length,))
-    _write(following, arrays, values)
-    consolidate(following)
+    specs = [axis, *(ArraySpec(name, ("epoch",), "float64", float("nan")) for name in values)]
+    nodes = {spec.name: node_of(spec, (length,), epochal=False) for spec in specs}
+    shutil.rmtree(following, ignore_errors=True)
+    write_group(following, attributes, nodes, {"epoch": np.arange(length, dtype=np.int64)})
+    fsync_group(following)
+    _write(open_group(Folder(str(following))), values)
     if path.exists():
         path.rename(previous)
     following.rename(path)

@@ -13,24 +13,26 @@ from typing import Any
 import numpy as np
 
 from mi.errors import StoreError
+from mi.store.arrays import Array
 from mi.store.commits import Commits
+from mi.store.files import fsync_files, store_errors
 from mi.store.finite import INPUTS, count
-from mi.store.layout import VariantPaths
-from mi.store.schema import BLOCK, BLOCKS, WHOLE, GroupSpec
-from mi.store.switch import recover, staged, switch
-from mi.store.zarrio import (
-    chunk_files,
+from mi.store.groups import (
+    Group,
     consolidate,
     create_group,
     ensure_root,
-    epochs_of,
-    fsync_files,
+    fsync_group,
     is_consolidated,
-    open_arrays,
     open_group,
-    store_errors,
     unconsolidate,
+    write_values,
 )
+from mi.store.keys import Folder, hierarchy, keys_of
+from mi.store.layout import VariantPaths
+from mi.store.regroup import move
+from mi.store.schema import BLOCK, BLOCKS, WHOLE, GroupSpec
+from mi.store.switch import recover, staged, switch
 
 
 def place_of(paths: VariantPaths, probe: str, analyzer: str) -> Path:
@@ -49,7 +51,7 @@ def sweep(paths: VariantPaths) -> None:
         if folder.is_dir():
             for orphan in folder.rglob("*.partial"):
                 orphan.unlink(missing_ok=True)
-    if not is_consolidated(paths.artifacts):
+    if not is_consolidated(hierarchy(paths)):
         consolidate(paths.artifacts)
 
 
@@ -59,54 +61,46 @@ def stored(paths: VariantPaths, spec: GroupSpec) -> tuple[dict[int, str], str | 
     A damaged record, a group of another identity, a missing array or a missing chunk counts as not committed:
     the planner has it computed again.
     """
-    commits, path = Commits.of(paths, spec.probe, spec.analyzer), place_of(paths, spec.probe, spec.analyzer)
+    commits, keys = Commits.of(paths, spec.probe, spec.analyzer), keys_of(paths, spec.probe, spec.analyzer)
     try:
-        if open_group(path).attrs.get("identity") != spec.identity:
+        group = open_group(keys, own=True)
+        if group.attrs.get("identity") != spec.identity:
             return {}, None
-        arrays = open_arrays(path)
         if not spec.epochal:
-            return {}, None if lacks_chunks(path, spec, arrays) else commits.whole()
+            return {}, None if lacks_chunks(spec, group.arrays) else commits.whole()
         held = commits.read()
-        axis = {e: i for i, e in enumerate(epochs_of(path, arrays))}
+        axis = {e: i for i, e in enumerate(group.epochs())}
         known = {e: f for e, f in held.items() if e in axis}
-        lost = missing(path, spec, arrays, [axis[e] for e in known])
+        lost = missing(spec, group.arrays, [axis[e] for e in known])
     except (StoreError, KeyError):
         return {}, None
     return {e: f for (e, f), gone in zip(known.items(), lost, strict=True) if not gone}, None
 
 
-def missing(path: Path, spec: GroupSpec, arrays: Mapping[str, Any], positions: Sequence[int]) -> list[bool]:
+def missing(spec: GroupSpec, arrays: Mapping[str, Array], positions: Sequence[int]) -> list[bool]:
     """For each position along ``epoch``, whether a chunk that holds it is missing.
 
     Raises:
         KeyError: a declared array is missing.
     """
-    seen: dict[Path, bool] = {}
-
-    def absent(file: Path) -> bool:
-        if file not in seen:
-            seen[file] = not file.exists()
-        return seen[file]
-
-    declared = [(path / a.name, arrays[a.name]) for a in spec.arrays]
-    return [
-        any(absent(f) for place, array in declared for f in chunk_files(place, array, at, at + 1))
-        for at in positions
-    ]
+    gone: set[int] = set()
+    for declared in spec.arrays:
+        array = arrays[declared.name]
+        for first in {at // array.chunks[0] for at in positions}:
+            low, high = first * array.chunks[0], min((first + 1) * array.chunks[0], array.shape[0])
+            if not all(array.keys.exists(array.key(file)) for file in array.files(low, high)):
+                gone.update(range(low, high))
+    return [at in gone for at in positions]
 
 
-def lacks_chunks(path: Path, spec: GroupSpec, arrays: Mapping[str, Any]) -> bool:
+def lacks_chunks(spec: GroupSpec, arrays: Mapping[str, Array]) -> bool:
     """Whether any chunk of any declared array is missing.
 
     Raises:
         KeyError: a declared array is missing.
     """
-    declared = [(path / a.name, arrays[a.name]) for a in spec.arrays]
-    return any(
-        not file.exists()
-        for place, array in declared
-        for file in chunk_files(place, array, 0, max((*array.shape[:1], 1)))
-    )
+    declared = [arrays[a.name] for a in spec.arrays]
+    return any(not array.keys.exists(array.key(file)) for array in declared for file in array.files())
 
 
 def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: Collection[int]) -> None:
@@ -121,11 +115,11 @@ def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: C
     Raises:
         StoreError: the folder cannot be written.
     """
-    commits, path = Commits.of(paths, spec.probe, spec.analyzer), place_of(paths, spec.probe, spec.analyzer)
+    commits, keys = Commits.of(paths, spec.probe, spec.analyzer), keys_of(paths, spec.probe, spec.analyzer)
     axis = sorted({*epochs, *keep})
     try:
-        group, arrays = open_group(path), open_arrays(path, "r+")
-        old = epochs_of(path, arrays)
+        group = open_group(keys, own=True)
+        old = group.epochs()
         usable = bool(keep) and group.attrs.get("identity") == spec.identity
     except StoreError:
         usable = False
@@ -137,8 +131,7 @@ def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: C
     if old != axis or (group.attrs["layout"] == WHOLE and len(axis) > BLOCK):
         _new_generation(paths, spec, axis, {e: old.index(e) for e in keep}, BLOCKS)
         return
-    with store_errors(path, "written"):
-        arrays["committed"][...] = np.isin(np.asarray(axis), np.asarray(sorted(keep)))
+    _flag(group, axis, keep)
 
 
 def tidy(paths: VariantPaths, specs: Sequence[GroupSpec]) -> None:
@@ -149,16 +142,15 @@ def tidy(paths: VariantPaths, specs: Sequence[GroupSpec]) -> None:
     """
     for spec in specs:
         commits = Commits.of(paths, spec.probe, spec.analyzer)
-        path = place_of(paths, spec.probe, spec.analyzer)
-        if not spec.epochal or not path.exists():
+        if not spec.epochal or not place_of(paths, spec.probe, spec.analyzer).exists():
             continue
-        group = open_group(path)
-        axis = epochs_of(path, open_arrays(path))
+        group = open_group(keys_of(paths, spec.probe, spec.analyzer))
+        axis = group.epochs()
         if len(axis) > BLOCK and group.attrs["layout"] == BLOCKS:
             held = commits.read()
             _new_generation(paths, spec, axis, {e: axis.index(e) for e in held if e in axis}, WHOLE)
         commits.merge()
-    if not is_consolidated(paths.artifacts):
+    if not is_consolidated(hierarchy(paths)):
         consolidate(paths.artifacts)
     if paths.staging.exists():
         recover(paths.staging)
@@ -188,11 +180,11 @@ def write_whole(
     commits = Commits.of(paths, spec.probe, spec.analyzer)
     new = staged(paths.staging)
     create_group(new, spec, ())
-    arrays = open_arrays(new, "r+")
+    arrays = open_group(Folder(str(new))).arrays
     with store_errors(new, "written"):
         for array in spec.arrays:
-            arrays[array.name][...] = values[array.name]
-        fsync_files(p for p in new.rglob("*") if p.is_file())
+            fsync_files(write_values(arrays[array.name], np.asarray(values[array.name])))
+    fsync_group(new)
     commits.drop()
     _put(paths, spec, new)
     bad = count(spec.arrays, values) | ({INPUTS: bad_inputs} if bad_inputs else {})
@@ -207,24 +199,20 @@ def _new_generation(
     new = staged(paths.staging)
     create_group(new, spec, axis, layout)
     if kept:
-        arrays = open_arrays(new, "r+")
-        place = {e: i for i, e in enumerate(axis)}
-        source = open_arrays(place_of(paths, spec.probe, spec.analyzer))
+        target = open_group(Folder(str(new)))
+        source = open_group(keys_of(paths, spec.probe, spec.analyzer), own=True)
         with store_errors(new, "written"):
             for array in spec.arrays:
-                target = arrays[array.name]
-                step = target.chunks[0]
-                for low in range(0, len(axis), step):  # whole chunks of the new generation
-                    there = [e for e in axis[low : low + step] if e in kept]
-                    if not there:
-                        continue
-                    part = np.full((min(step, len(axis) - low), *target.shape[1:]), array.fill, array.dtype)
-                    rows = source[array.name].oindex[(np.asarray([kept[e] for e in there]),)]
-                    part[[place[e] - low for e in there]] = rows
-                    target[low : low + step] = part
-            arrays["committed"][...] = np.isin(np.asarray(axis), np.asarray(sorted(kept)))
-            fsync_files(p for p in new.rglob("*") if p.is_file())  # commit records will vouch for them
+                move(source.arrays[array.name], target.arrays[array.name], source.epochs(), axis, kept)
+        _flag(target, axis, kept)
+        fsync_group(new)  # commit records will vouch for it
     _put(paths, spec, new)
+
+
+def _flag(group: Group, axis: Sequence[int], done: Collection[int]) -> None:
+    """The coordinate that tells plain readers what is committed."""
+    with store_errors(group.keys.file("committed"), "written"):
+        write_values(group.arrays["committed"], np.isin(np.asarray(axis), np.asarray(sorted(done))))
 
 
 def _put(paths: VariantPaths, spec: GroupSpec, new: Path) -> None:

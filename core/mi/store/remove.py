@@ -11,23 +11,19 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+from attrs import frozen
 
-from mi.domain.jsonfile import write_json
+from mi.store.arrays import Array
 from mi.store.commits import Commits
+from mi.store.files import store_errors, write_file
+from mi.store.groups import consolidate, is_consolidated, open_group, unconsolidate, write_values
 from mi.store.integrity import leftovers
+from mi.store.keys import hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers, recover_losses
+from mi.store.nodes import NODE, dump, group_node
 from mi.store.prepare import place_of, sweep
 from mi.store.switch import staged
-from mi.store.zarrio import (
-    chunk_files,
-    consolidate,
-    epochs_of,
-    is_consolidated,
-    open_arrays,
-    store_errors,
-    unconsolidate,
-)
 
 
 def drop_group(paths: VariantPaths, probe: str, analyzer: str) -> None:
@@ -54,7 +50,7 @@ def drop_group(paths: VariantPaths, probe: str, analyzer: str) -> None:
 
 
 def retract(paths: VariantPaths, probe: str, analyzer: str, epochs: Collection[int]) -> None:
-    """Take epochs out of a group: their records, and the chunks that no other committed epoch shares.
+    """Take epochs out of a group: their records, and the chunks that hold no other committed epoch.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -63,31 +59,67 @@ def retract(paths: VariantPaths, probe: str, analyzer: str, epochs: Collection[i
     Commits.of(paths, probe, analyzer).retract(epochs)
     mend_flags(paths, probe, analyzer)
     with store_errors(place_of(paths, probe, analyzer), "written"):
-        for file in going:
-            file.unlink(missing_ok=True)
+        for freed in going:
+            if freed.left is None:
+                freed.file.unlink(missing_ok=True)
+            else:
+                write_file(freed.file, freed.left)
 
 
-def only_of(paths: VariantPaths, probe: str, analyzer: str, epochs: Collection[int]) -> list[Path]:
+@frozen
+class Freed:
+    """What epochs alone take.
+
+    Attributes:
+        file: where it lies.
+        size: how many bytes it is.
+        left: what is left of the file; None when nothing is.
+    """
+
+    file: Path
+    size: int
+    left: bytes | None = None
+
+
+def only_of(paths: VariantPaths, probe: str, analyzer: str, epochs: Collection[int]) -> list[Freed]:
     """Chunks that hold these epochs and no other committed one.
 
     Raises:
         StoreError: the group or a record is damaged.
     """
-    path = place_of(paths, probe, analyzer)
-    arrays = open_arrays(path)
-    axis = epochs_of(path, arrays)
+    keys = keys_of(paths, probe, analyzer)
+    group = open_group(keys, own=True)
+    axis = group.epochs()
     stay = Commits.of(paths, probe, analyzer).read().keys() - set(epochs)
-    found: list[Path] = []
-    for name, array in arrays.items():
-        if name in ("epoch", "committed") or array.metadata.dimension_names[:1] != ("epoch",):
+    found: list[Freed] = []
+    for name, array in group.arrays.items():
+        if name in ("epoch", "committed") or array.dims[:1] != ("epoch",):
             continue
         step = array.chunks[0]
         for low in range(0, len(axis), step):
-            here = set(axis[low : low + step])
-            if here & set(epochs) and not here & stay:
-                files = chunk_files(path / name, array, low, min(low + step, len(axis)))
-                found += [file for file in files if file.exists()]
+            here = axis[low : low + step]
+            if set(here).isdisjoint(epochs):
+                continue
+            for file in array.files(low, min(low + step, len(axis))):
+                key = array.key(file)
+                if not keys.exists(key):
+                    continue
+                if stay.isdisjoint(here):
+                    found.append(Freed(keys.file(key), keys.size(key)))
+                elif array.by_row:
+                    found += _rows_of(array, file, [i for i, e in enumerate(here) if e in epochs])
     return found
+
+
+def _rows_of(array: Array, file: tuple[int, ...], going: Collection[int]) -> list[Freed]:
+    """The same of single rows of a file that holds rows apart."""
+    try:
+        rows = array.split_rows(file)
+    except ValueError:  # its index is damaged: `mi verify` says so, and what it costs
+        return []
+    size = sum(len(rows[i] or b"") for i in going)
+    left = array.join_rows([None if i in going else row for i, row in enumerate(rows)])
+    return [Freed(array.keys.file(array.key(file)), size, left)] if size else []
 
 
 def mend_flags(paths: VariantPaths, probe: str, analyzer: str) -> None:
@@ -96,12 +128,11 @@ def mend_flags(paths: VariantPaths, probe: str, analyzer: str) -> None:
     Raises:
         StoreError: the group or a record is damaged, or the folder cannot be written.
     """
-    path = place_of(paths, probe, analyzer)
-    arrays = open_arrays(path, "r+")
+    group = open_group(keys_of(paths, probe, analyzer), own=True)
     held = Commits.of(paths, probe, analyzer).read()
-    flags = np.isin(np.asarray(epochs_of(path, arrays)), np.asarray(sorted(held), dtype=np.int64))
-    with store_errors(path / "committed", "written"):
-        arrays["committed"][...] = flags
+    flags = np.isin(np.asarray(group.epochs()), np.asarray(sorted(held), dtype=np.int64))
+    with store_errors(group.keys.file("committed"), "written"):
+        write_values(group.arrays["committed"], flags)
 
 
 def mend_root(paths: VariantPaths) -> None:
@@ -111,8 +142,9 @@ def mend_root(paths: VariantPaths) -> None:
         StoreError: the folder cannot be written.
     """
     probes = {f.parent.parent for f in paths.artifacts.glob("*/*/zarr.json")}
-    for folder in (paths.artifacts, *sorted(probes)):
-        write_json(folder / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
+    with store_errors(paths.artifacts, "written"):
+        for folder in (paths.artifacts, *sorted(probes)):
+            write_file(folder / NODE, dump(group_node({})))
     consolidate(paths.artifacts)
 
 
@@ -128,7 +160,7 @@ def sweep_leftovers(paths: VariantPaths) -> None:
     with store_errors(paths.root, "written"):
         for file in leftovers(paths):
             file.unlink(missing_ok=True)
-    if paths.artifacts.exists() and not is_consolidated(paths.artifacts):
+    if paths.artifacts.exists() and not is_consolidated(hierarchy(paths)):
         consolidate(paths.artifacts)
 
 

@@ -16,9 +16,12 @@ import numpy as np
 from attrs import field, frozen
 
 BLOCK = 64  # epochs a block; a power of two, so that every chunk length divides it
-CHUNK_BYTES = (
-    2**20
-)  # chunks hold about 1 MiB: fewer files for small results, one epoch a chunk for large ones
+# Rows (one epoch of an array) of so many bytes are chunks of their own, so that showing an epoch decodes no
+# other; many lie in one file, a shard, so that files stay few. Smaller rows share a chunk.
+ROW_BYTES = 2**10
+CHUNK_BYTES = 2**18  # of a chunk of several rows
+SHARD_BYTES = 2**23  # of a shard, which is held in memory until its block is written
+WHOLE_BYTES = 2**20  # arrays up to this size end as a single file
 INNER_BYTES = 16 * 2**20  # one epoch is split along its other dimensions only above this
 BLOCKS, WHOLE = "blocks", "whole"
 RESERVED = ("epoch", "committed")
@@ -98,28 +101,43 @@ def coordinates(values: Any) -> np.ndarray:
     raise TypeError(f"coordinates have dtype {array.dtype}, expected whole numbers, numbers or strings")
 
 
-def chunk_shape(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str) -> tuple[int, ...]:
+@frozen
+class Cut:
+    """How an array is cut.
+
+    Attributes:
+        file: shape of what a file holds.
+        inner: shape of what is decoded at once: the same, or one row of the shard that a file is then.
+    """
+
+    file: tuple[int, ...]
+    inner: tuple[int, ...]
+
+
+def cut(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str) -> Cut:
     """How an array is cut.
 
     Args:
         shape: full shape; the first axis is ``epoch`` where ``epochal``.
         itemsize: bytes a cell.
         epochal: whether the first axis is cut by blocks of epochs.
-        layout: ``blocks`` while work goes on; ``whole`` gives an array that fits one chunk a single one.
+        layout: ``blocks`` while work goes on; ``whole`` gives a small array a single file.
     """
-    if not shape:
-        return ()
-    if not epochal:
-        return _split(tuple(max(n, 1) for n in shape), itemsize)
-    length, inner = shape[0], tuple(max(n, 1) for n in shape[1:])
-    one = itemsize * int(np.prod(inner, dtype=np.int64))
-    if layout == WHOLE and one * length <= CHUNK_BYTES:
-        return (max(length, 1), *inner)
-    fitting = max(CHUNK_BYTES // one, 1)
-    epochs = min(BLOCK, 1 << (fitting.bit_length() - 1))
-    if length <= BLOCK:
-        epochs = min(epochs, max(length, 1))
-    return (epochs, *_split(inner, itemsize))
+    if not shape or not epochal:
+        parts = _split(tuple(max(n, 1) for n in shape), itemsize)
+        return Cut(parts, parts)
+    length, inner = max(shape[0], 1), tuple(max(n, 1) for n in shape[1:])
+    row = itemsize * int(np.prod(inner, dtype=np.int64))
+    sharded = row >= ROW_BYTES
+    if layout == WHOLE and row * length <= (WHOLE_BYTES if sharded else CHUNK_BYTES):
+        epochs = length
+    else:
+        fitting = max((SHARD_BYTES if sharded else CHUNK_BYTES) // row, 1)
+        epochs = min(BLOCK, 1 << (fitting.bit_length() - 1), *([length] if length <= BLOCK else []))
+    if epochs == 1:
+        parts = (1, *_split(inner, itemsize))
+        return Cut(parts, parts)
+    return Cut((epochs, *inner), (1, *inner) if sharded else (epochs, *inner))
 
 
 def _split(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -1,0 +1,174 @@
+"""Where the keys of artifacts live: a folder, each key a file.
+
+Everything that reads artifacts asks for keys (``full/plug.one/x/c/0/0``) and never for files, so that another
+place could hold them. Writing is a folder's alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from mi.store.layout import VariantPaths
+
+
+class Content(Protocol):
+    """The bytes of one key, opened; to be closed."""
+
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes from ``start`` on; fewer than ``length`` where they end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Keys(Protocol):
+    """Some keys of a zarr hierarchy, named relative to a group of it; ``""`` is the group itself."""
+
+    def open(self, key: str) -> Content:
+        """The bytes of a key.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+        """
+        ...
+
+    def read(self, key: str) -> bytes:
+        """All bytes of a key.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+        """
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a key."""
+        ...
+
+    def size(self, key: str) -> int:
+        """How many bytes a key holds.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+        """
+        ...
+
+    def children(self, prefix: str = "") -> list[str]:
+        """Names directly below ``prefix`` that hold further keys, sorted: groups and arrays."""
+        ...
+
+    def below(self, prefix: str = "") -> Iterator[str]:
+        """All keys below ``prefix``, sorted."""
+        ...
+
+    def under(self, prefix: str) -> Keys:
+        """The keys below ``prefix``, named relative to it."""
+        ...
+
+    def file(self, key: str = "") -> Path:
+        """The place of a key, for messages and for who removes it."""
+        ...
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes when the group is replaced."""
+        ...
+
+    def store(self) -> Any:
+        """The same as a store of zarr's, read-only."""
+        ...
+
+
+class _File:
+    def __init__(self, path: str) -> None:
+        self._handle = os.open(path, os.O_RDONLY)
+        self.size = os.fstat(self._handle).st_size
+
+    def read(self, start: int, length: int) -> bytes:
+        parts = [os.pread(self._handle, length, start)]
+        while parts[-1] and sum(map(len, parts)) < length:  # one call reads at most 2 GiB
+            done = sum(map(len, parts))
+            parts.append(os.pread(self._handle, length - done, start + done))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+@frozen
+class Folder:
+    """Keys that are files below a folder."""
+
+    path: str
+
+    def open(self, key: str) -> Content:
+        """The bytes of a key."""
+        return _File(f"{self.path}/{key}")
+
+    def read(self, key: str) -> bytes:
+        """All bytes of a key."""
+        content = self.open(key)
+        try:
+            return content.read(0, content.size)
+        finally:
+            content.close()
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a key."""
+        return os.path.isfile(f"{self.path}/{key}")
+
+    def size(self, key: str) -> int:
+        """How many bytes a key holds."""
+        return os.stat(f"{self.path}/{key}").st_size
+
+    def children(self, prefix: str = "") -> list[str]:
+        """Names directly below ``prefix`` that hold further keys, sorted."""
+        try:
+            with os.scandir(f"{self.path}/{prefix}" if prefix else self.path) as found:
+                return sorted(entry.name for entry in found if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def below(self, prefix: str = "") -> Iterator[str]:
+        """All keys below ``prefix``, sorted."""
+        top = Path(self.path, prefix) if prefix else Path(self.path)
+        return iter(sorted(p.relative_to(self.path).as_posix() for p in top.rglob("*") if p.is_file()))
+
+    def under(self, prefix: str) -> Keys:
+        """The keys below ``prefix``, named relative to it."""
+        return Folder(f"{self.path}/{prefix}")
+
+    def file(self, key: str = "") -> Path:
+        """The place of a key."""
+        return Path(self.path, key) if key else Path(self.path)
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes when the group is replaced."""
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return (-1, -1)
+        return (stat.st_ino, stat.st_mtime_ns)  # numbers of deleted folders are used again, times are not
+
+    def store(self) -> Any:
+        """The same as a store of zarr's, read-only."""
+        from zarr.storage import LocalStore
+
+        return LocalStore(self.path, read_only=True)
+
+
+def hierarchy(paths: VariantPaths) -> Keys:
+    """All artifacts of a variant: ``<probe>/<analyzer>/<array>/…``."""
+    return Folder(str(paths.artifacts))
+
+
+def keys_of(paths: VariantPaths, probe: str, analyzer: str) -> Keys:
+    """The keys of one analyzer's group."""
+    return hierarchy(paths).under(f"{probe}/{analyzer}")
