@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from attrs import define, frozen
-from bench import NAME, Visible, checkpoint, copied, findings, flagged, visible, workspace
+from bench import copied, findings
 from warm import Order, Server
 
 from mi.store.layout import VariantPaths
-
-VARIANT = f"tiny/{NAME}"
 
 
 @frozen
@@ -29,51 +29,12 @@ class Scenario:
 
     name: str
     lay: Callable[[Path, Callable[..., None]], None]
-    command: tuple[str, ...] = ("analyze", VARIANT)
+    command: tuple[str, ...]
     after: tuple[tuple[str, ...], ...] = ()
 
 
-def _first(root: Path, mi: Callable[..., None]) -> None:
-    workspace(root, range(0, 60, 10))
-
-
-def _grown(root: Path, mi: Callable[..., None]) -> None:
-    workspace(root, range(0, 60, 20))
-    mi("analyze", VARIANT)
-    workspace(root, range(0, 60, 10))
-
-
-def _option(root: Path, mi: Callable[..., None]) -> None:
-    workspace(root, range(0, 60, 10))
-    mi("analyze", VARIANT)
-    workspace(root, (), options={"tiny.means": {"power": 2}})
-
-
-def _replaced(root: Path, mi: Callable[..., None]) -> None:
-    paths = workspace(root, range(0, 60, 10))
-    mi("analyze", VARIANT)
-    checkpoint(paths, 20, seed=1)
-
-
-def _stale(root: Path, mi: Callable[..., None]) -> None:
-    paths = workspace(root, range(0, 60, 10))
-    mi("analyze", VARIANT)
-    paths.checkpoint(50).unlink()  # the reference: what compares with it is stale
-    checkpoint(paths, 0, seed=1)
-    workspace(root, (), analyzers=("tiny.means", "tiny.gap"))
-
-
-SCENARIOS = (
-    Scenario("a first analysis", _first),
-    Scenario("checkpoints added between", _grown),
-    Scenario("an option changed", _option),
-    Scenario("a checkpoint replaced", _replaced),
-    Scenario("a cleaning", _stale, ("clean", VARIANT, "--yes"), (("analyze", VARIANT),)),
-)
-
-
 @define
-class Net:
+class Net(ABC):
     """One scenario, laid out; each kill begins from a copy of it.
 
     Attributes:
@@ -85,26 +46,26 @@ class Net:
     scenario: Scenario
     server: Server
     place: Path
-    before: Visible
-    after: Visible
+    before: Mapping[Any, Any]
+    after: Mapping[Any, Any]
     trace: list[list[str]]
 
     @classmethod
-    def lay(cls, scenario: Scenario, server: Server, place: Path) -> Net:
+    def lay(cls, scenario: Scenario, server: Server, place: Path) -> Self:
         """Lay the scenario out, and do its work once undisturbed."""
         start, straight = place / "start", place / "straight"
 
         def mi(*arguments: str) -> None:
-            assert server.run(_order(start, arguments)).code == 0
+            assert server.run(order(start, arguments)).code == 0
 
         scenario.lay(start, mi)
         copied(start, straight)
-        ended = server.run(_order(straight, scenario.command, trace=place / "trace"))
+        ended = server.run(order(straight, scenario.command, trace=place / "trace"))
         assert ended.code == 0
         for more in scenario.after:
-            assert server.run(_order(straight, more)).code == 0
-        assert findings(paths_of(straight)) == []
-        before, after = visible(paths_of(start)), visible(paths_of(straight))
+            assert server.run(order(straight, more)).code == 0
+        assert findings(cls.paths(straight)) == []
+        before, after = cls.visible(cls.paths(start)), cls.visible(cls.paths(straight))
         trace = [json.loads(line) for line in (place / "trace").read_text().splitlines()]
         assert len(trace) == ended.changes
         return cls(scenario, server, place, before, after, trace)
@@ -136,9 +97,9 @@ class Net:
         for at, delay in instants:
             if fresh:
                 copied(self.place / "start", root)
-            ended = self.server.run(_order(root, self.scenario.command, at=at, delay=delay))
+            ended = self.server.run(order(root, self.scenario.command, at=at, delay=delay))
             assert ended.code in (0, -9), (self.scenario.name, at, ended)
-            self.look(paths_of(root), at)
+            self.look(self.paths(root), at)
             kills += ended.code != 0
             fresh = ended.code == 0
             if fresh:
@@ -147,21 +108,28 @@ class Net:
             self.finish(root, at)
         return kills
 
+    @staticmethod
+    @abstractmethod
+    def paths(root: Path) -> VariantPaths:
+        """The variant's in a workspace."""
+
+    @staticmethod
+    @abstractmethod
+    def visible(paths: VariantPaths) -> dict[Any, Any]:
+        """All that a reader is shown."""
+
+    @abstractmethod
     def look(self, paths: VariantPaths, at: int) -> None:
-        """What a reader sees is whole, and right for the fingerprint that it carries."""
-        for key, seen in visible(paths).items():
-            assert seen in (self.before.get(key), self.after.get(key)), (key, at)
-        for key, bits in flagged(paths).items():
-            assert bits in [side[key][1] for side in (self.before, self.after) if key in side], (key, at)
+        """Assert of what is left by a kill at change ``at`` that it is whole and right."""
 
     def finish(self, root: Path, at: int) -> None:
         """The same command again, undisturbed, ends as if nothing had happened."""
         output = self.place / "output"
         for command in (self.scenario.command, *self.scenario.after):
-            ended = self.server.run(_order(root, command, output=output))
+            ended = self.server.run(order(root, command, output=output))
             assert ended.code == 0, output.read_text()
-        assert visible(paths_of(root)) == self.after, (self.scenario.name, at)
-        assert findings(paths_of(root)) == [], (self.scenario.name, at)
+        assert self.visible(self.paths(root)) == self.after, (self.scenario.name, at)
+        assert findings(self.paths(root)) == [], (self.scenario.name, at)
 
 
 def _telling(kind: str, path: str, other: str = "") -> bool:
@@ -170,12 +138,7 @@ def _telling(kind: str, path: str, other: str = "") -> bool:
     return kind not in ("flush", "mkdir") and "/.staging/" not in place and not place.endswith(".partial")
 
 
-def paths_of(root: Path) -> VariantPaths:
-    """The variant's in a workspace."""
-    return VariantPaths(root / "results" / "tiny" / NAME)
-
-
-def _order(
+def order(
     root: Path,
     arguments: tuple[str, ...],
     *,
@@ -184,6 +147,7 @@ def _order(
     trace: Path | str = "",
     output: Path | str = "/dev/null",
 ) -> Order:
+    """An order to run ``mi`` in a workspace, whose results are watched."""
     return Order(
         arguments=("-w", str(root), *arguments),
         root=root / "results",

@@ -20,6 +20,7 @@ import mi.store.schema
 mi.store.schema.BLOCK = 4  # before anybody imports it: several blocks, and regrouping, with few checkpoints
 
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402  (what the first optimizer imports, for seconds)
 import transformer_lens  # noqa: E402, F401
 from tripwire import Tripwire  # noqa: E402
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from net import SCENARIOS, Net, Scenario
+from analyses import SCENARIOS, AnalysisNet
+from net import Net, Scenario
 from warm import Server
 
 
@@ -16,7 +17,7 @@ def net(
 ) -> Iterator[Net]:
     scenario: Scenario = request.param
     place: Path = tmp_path_factory.mktemp("killed")
-    yield Net.lay(scenario, server, place)
+    yield AnalysisNet.lay(scenario, server, place)
 
 
 def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:

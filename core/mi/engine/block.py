@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from attrs import define, field, frozen
 
 from mi.domain.analyzer import Site
@@ -16,19 +15,19 @@ from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident, Trial
 from mi.engine.differentiate import Differentiator
-from mi.engine.evaluate import Arrays, Failure, Moment, StrictError
+from mi.engine.evaluate import Failure, Moment, Needs, StrictError
 from mi.engine.item import Item
 from mi.engine.model import Model
-from mi.engine.readahead import read_ahead
+from mi.engine.readahead import Loaded, read_ahead
 from mi.engine.resolve import set_up
+from mi.engine.results import Result, copied
 from mi.engine.session import Session
-from mi.engine.writer import BlockWriter
-from mi.errors import CheckpointError, MiError, PluginError
+from mi.engine.writer import BlockWriter, skipped
+from mi.errors import MiError, PlanError, PluginError
 from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
-from mi.store.checkpoints import list_checkpoints
-from mi.store.layout import VariantPaths
+from mi.store.schema import GroupSpec
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -47,9 +46,12 @@ class Task:
         probe: a saved probe's name.
         asked: ids of the analyzers of the plan, with those they need.
         device, dtype: of the passes.
+        checkpoints: all of the variant's, as planned.
         epochs: in the order in which they are worked on; the reference first.
+        contents: epoch -> hash of the checkpoint's bytes that the fingerprints are made of.
         work: epoch -> ids of the analyzers that are stale there, in order.
         fingerprints: analyzer -> epoch -> what the commit says.
+        identities: analyzer -> identity of its group, as planned.
         reference: the reference epoch.
         trial: what a pass over a few rows told.
     """
@@ -60,9 +62,12 @@ class Task:
     asked: tuple[str, ...]
     device: str
     dtype: str
+    checkpoints: tuple[Checkpoint, ...]
     epochs: tuple[int, ...]
+    contents: Mapping[int, str]
     work: Mapping[int, tuple[str, ...]]
     fingerprints: Mapping[str, Mapping[int, str]]
+    identities: Mapping[str, str]
     reference: int
     trial: Trial | None
 
@@ -113,25 +118,25 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     Raises:
         StoreError: the store cannot be written.
         StrictError: in strict mode, the first failure of an analyzer; results before it are committed.
+        PlanError: what was planned with has changed since.
     """
     variant = session.workspace(task.root).variant(task.variant)
-    checkpoints = list_checkpoints(VariantPaths(variant.folder))
-    every = tuple(c.epoch for c in checkpoints)
+    every = tuple(c.epoch for c in task.checkpoints)
     with timed("plan", "bind analyzers to a block"):
         bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
         block = _Block(task, bench, session)
     try:
-        chosen = [at_epoch(checkpoints, e) for e in task.epochs]
-        with closing(read_ahead(chosen, task.device)) as pace:
+        chosen = [at_epoch(task.checkpoints, e) for e in task.epochs]
+        with closing(read_ahead(chosen, task.contents, task.device)) as pace:
             start = time.perf_counter()
-            for checkpoint, weights in pace:
+            for loaded in pace:
                 block.spent("load", start)
-                if isinstance(weights, CheckpointError):
-                    block.damaged(checkpoint.epoch, str(weights))
+                if loaded.error is not None:
+                    block.damaged(loaded.checkpoint.epoch, str(loaded.error))
                 else:
-                    block.checkpoint(checkpoint, weights)
+                    block.checkpoint(loaded)
                 if done is not None:
-                    done(checkpoint.epoch)
+                    done(loaded.checkpoint.epoch)
                 start = time.perf_counter()
     except KeyboardInterrupt:
         block.outcome.interrupted = True
@@ -142,6 +147,8 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     with timed("write", "wait for the writer's end"):
         block.writer.close()
     block.spent("write", start)
+    block.strict()
+    block.outcome.failures += block.writer.failures
     block.outcome.computed = sum(len(group.written) for group in block.groups.values())
     return block.outcome
 
@@ -153,16 +160,25 @@ class _Block:
         self.task, self.bench, self.session = task, bench, session
         self.outcome = Outcome()
         self.reader = ArtifactReader(bench.paths)
-        self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
+        self.specs = {id: self._spec(id) for id in task.fingerprints}
         self.groups = {id: self._group(id) for id in task.fingerprints}
-        self.writer = BlockWriter(bench.paths, self.groups)
-        self.reference: dict[str, Arrays] = {}  # results at the reference, fresh from this block
+        self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
+        self.reference: dict[str, Result] = {}  # results at the reference, fresh from this block or read back
         self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
         self.differentiator: Differentiator | None = None
         if any(bench.items[id].gradients for id in task.fingerprints):
             code = bench.variant.code
             self.differentiator = Differentiator(code, bench.probe, task.device, task.dtype)
+
+    def _spec(self, id: str) -> GroupSpec:
+        spec = self.bench.group(self.bench.items[id])
+        if spec.identity != self.task.identities[id]:
+            raise PlanError(
+                f"{self.bench.variant.id}: the probe {self.task.probe!r}, or what {id} is made with, was "
+                "changed while it was being analyzed; analyze it again"
+            )
+        return spec
 
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
@@ -178,8 +194,9 @@ class _Block:
         if epoch == self.task.reference:
             self.lost |= set(self.task.work[epoch])
 
-    def checkpoint(self, checkpoint: Checkpoint, weights: Mapping[str, torch.Tensor]) -> None:
+    def checkpoint(self, loaded: Loaded) -> None:
         """One checkpoint: swap weights in, one pass, analyzers, results handed to the writer."""
+        checkpoint, weights = loaded.checkpoint, loaded.weights
         items = {id: self.bench.items[id] for id in self.task.work[checkpoint.epoch]}
         sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
         model: Model | None = None
@@ -206,14 +223,13 @@ class _Block:
             model=model,
             differentiator=self.differentiator,
         )
-        results: dict[str, Arrays] = {}
+        results: dict[str, Result] = {}
         failed: dict[str, str] = {}
         for id, item in items.items():
             since = time.perf_counter()
             try:
                 with timed("hand-over", epoch=checkpoint.epoch, analyzer=id):
-                    needs = self._needs(item, checkpoint.epoch, results, failed)
-                    results[id] = self._run(moment, item, needs)
+                    results[id] = self._run(moment, item, *self._needs(item, moment.epoch, results, failed))
             except StrictError:
                 raise
             except MiError as error:
@@ -231,16 +247,26 @@ class _Block:
             self.outcome.own_passes += self.differentiator.passes
             self.differentiator.passes = 0
         if checkpoint.epoch == self.task.reference:
-            self.reference, self.lost = dict(results), set(failed)
+            self.reference, self.lost = {**self.reference, **results}, set(failed)
         self.spent("analyze", start)
         start = time.perf_counter()
         with timed("write", "wait for the writer", checkpoint.epoch):
-            self.writer.put(checkpoint.epoch, results)
+            self.writer.put(checkpoint.epoch, results, loaded.nonfinite)
         self.spent("write", start)
+        self.strict()
 
-    def _run(self, moment: Moment, item: Item, needs: Mapping[tuple[str, str], Arrays]) -> Arrays:
+    def strict(self) -> None:
+        """In strict mode, end with what the writer found wrong.
+
+        Raises:
+            StrictError: its first failure.
+        """
+        if self.writer.failures and self.bench.variant.workspace.host.strict:
+            raise StrictError(self.writer.failures[0].message)
+
+    def _run(self, moment: Moment, item: Item, needs: Needs, used: tuple[tuple[str, int], ...]) -> Result:
         try:
-            return moment.run(item, self.specs[item.id], needs)
+            return moment.run(item, self.specs[item.id], needs, used)
         except PluginError as error:
             if self.bench.variant.workspace.host.strict:
                 raise StrictError(str(error)) from (error.__cause__ or error)
@@ -268,37 +294,32 @@ class _Block:
         return activations
 
     def _needs(
-        self, item: Item, epoch: int, results: Mapping[str, Arrays], failed: Mapping[str, str]
-    ) -> dict[tuple[str, str], Arrays]:
-        """(analyzer, moment) -> arrays of everything that the analyzer needs from others.
+        self, item: Item, epoch: int, results: Mapping[str, Result], failed: Mapping[str, str]
+    ) -> tuple[dict[tuple[str, str], Result], tuple[tuple[str, int], ...]]:
+        """What the analyzer needs from others, and which of it this block has made itself: (analyzer, epoch).
 
         Raises:
             PluginError: one of them failed.
         """
-        found: dict[tuple[str, str], Arrays] = {}
+        found: dict[tuple[str, str], Result] = {}
+        used = []
         for need in item.analyzer.artifacts:
-            there = self.task.reference if need.at == "reference" else epoch
-            if need.at == "checkpoint" or there == epoch:
-                if need.analyzer in failed:
-                    raise PluginError(
-                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed there"
-                    )
-                arrays = results.get(need.analyzer)
-            else:
-                if need.analyzer in self.lost:
-                    raise PluginError(
-                        f"analyzer {item.id} at epoch {epoch}: skipped, because {need.analyzer} failed at "
-                        f"the reference checkpoint, epoch {there}"
-                    )
-                arrays = self.reference.get(need.analyzer)
-            found[need.analyzer, need.at] = (
-                arrays if arrays is not None else self._stored(item, need.analyzer, epoch, there)
-            )
+            id, there = need.analyzer, self.task.reference if need.at == "reference" else epoch
+            if id in (failed if there == epoch else self.lost):
+                raise PluginError(skipped(item.id, epoch, id, there))
+            result = results.get(id) if there == epoch else None
+            if result is None and there == self.task.reference:
+                result = self.reference.get(id)
+            if result is None:
+                result = self._stored(item, id, epoch, there)
             if there == self.task.reference:
-                self.reference = {**self.reference, need.analyzer: found[need.analyzer, need.at]}
-        return found
+                self.reference[id] = result
+            if id in self.task.work.get(there, ()):
+                used.append((id, there))
+            found[id, need.at] = result
+        return found, tuple(used)
 
-    def _stored(self, item: Item, id: str, epoch: int, there: int) -> Mapping[str, np.ndarray]:
+    def _stored(self, item: Item, id: str, epoch: int, there: int) -> Result:
         """Another analyzer's committed arrays.
 
         Raises:
@@ -308,4 +329,5 @@ class _Block:
             raise PluginError(
                 f"analyzer {item.id} at epoch {epoch}: skipped, because {id} has no result at epoch {there}"
             )
-        return self.reader.at(self.task.probe, id, there)
+        arrays = self.reader.at(self.task.probe, id, there)
+        return Result({name: copied(array, self.task.device) for name, array in arrays.items()})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from attrs import evolve, frozen
 
 from mi.domain.analyzer import Derived, Site
@@ -15,6 +15,7 @@ from mi.engine.gradients import SharedGradients
 from mi.engine.guard import Declared, Watch, versions
 from mi.engine.item import Item
 from mi.engine.model import Model
+from mi.engine.results import Copies, Result, conform
 from mi.errors import PluginError, StoreError
 from mi.refs import resolve
 from mi.store.schema import GroupSpec
@@ -23,7 +24,7 @@ from mi.timing import timed
 if TYPE_CHECKING:
     import torch
 
-Arrays = Mapping[str, np.ndarray]
+Needs = Mapping[tuple[str, str], Result]  # (analyzer, moment) -> what another made
 
 
 @frozen
@@ -95,14 +96,15 @@ class Moment:
         )
 
     def run(
-        self, item: Item, spec: GroupSpec, needs: Mapping[tuple[str, str], Arrays]
-    ) -> dict[str, np.ndarray]:
-        """One analyzer's arrays, as they are stored, without the epoch axis.
+        self, item: Item, spec: GroupSpec, needs: Needs, used: tuple[tuple[str, int], ...] = ()
+    ) -> Result:
+        """One analyzer's result; its values may still be under way on the device.
 
         Args:
             item: the analyzer.
             spec: its group in the store.
-            needs: (analyzer, moment) -> arrays of what it needs from others.
+            needs: what it needs from others.
+            used: which of these are not committed yet.
 
         Raises:
             PluginError: it raised, returned something else than it declared, or changed what others share.
@@ -133,11 +135,9 @@ class Moment:
             if versions(value) != before:
                 self.derived.pop(name, None)  # the next asker computes it anew
                 raise self._fault(item, f"changed {name} in place, which others read too")
-        return conform(result, item, spec, self._fault)
+        return conform(result, item, spec, partial(self._fault, item), used)
 
-    def _data(
-        self, item: Item, needs: Mapping[tuple[str, str], Arrays]
-    ) -> tuple[CheckpointData, set[str], list[tuple[str, Any, Any]]]:
+    def _data(self, item: Item, needs: Needs) -> tuple[CheckpointData, set[str], list[tuple[str, Any, Any]]]:
         """What the analyzer sees, what of it is watched by checksum, and what by version counters."""
         analyzer = item.analyzer
         derived = {d.id: d for d in analyzer.derived}
@@ -155,8 +155,8 @@ class Moment:
         data = evolve(
             data,
             model=self.model if analyzer.model else None,
-            artifacts=Declared("artifact", self._tensors(needs, "checkpoint")),
-            reference=Declared("reference artifact", self._tensors(needs, "reference")),
+            artifacts=Declared("artifact", self._artifacts(needs, "checkpoint")),
+            reference=Declared("reference artifact", self._artifacts(needs, "reference")),
             derive=derive,
         )
         gradients = self.gradients
@@ -223,66 +223,9 @@ class Moment:
         if self.gradients is not None:
             self.gradients.finish(item)
 
-    def _tensors(
-        self, needs: Mapping[tuple[str, str], Arrays], at: str
-    ) -> dict[str, dict[str, torch.Tensor]]:
+    def _artifacts(self, needs: Needs, at: str) -> dict[str, Copies]:
         """Artifacts as tensors of their stored dtype: a copy for each reader, the same fresh or read back."""
-        import torch
-
-        return {
-            id: {name: torch.tensor(np.asarray(a), device=self.device) for name, a in arrays.items()}
-            for (id, moment), arrays in needs.items()
-            if moment == at
-        }
+        return {id: Copies(result, self.device) for (id, moment), result in needs.items() if moment == at}
 
     def _fault(self, item: Item, what: str) -> PluginError:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin} at epoch {self.epoch}: {what}")
-
-
-def conform(
-    result: Any, item: Item, spec: GroupSpec, fault: Callable[[Item, str], PluginError]
-) -> dict[str, np.ndarray]:
-    """What an analyzer returned as the arrays that it declared: names, shapes and dtypes checked, copied.
-
-    Raises:
-        PluginError: as ``fault`` says it.
-    """
-    if not isinstance(result, Mapping):
-        raise fault(item, f"returned {type(result).__name__}, expected a mapping of outputs to arrays")
-    declared = {array.name: array for array in spec.arrays}
-    extra, lacking = sorted(result.keys() - declared.keys()), sorted(declared.keys() - result.keys())
-    if extra:
-        raise fault(item, f"returned undeclared output {', '.join(map(repr, extra))}")
-    if lacking:
-        raise fault(item, f"did not return output {', '.join(map(repr, lacking))}")
-    arrays = {}
-    for name, array in declared.items():
-        try:
-            value = _numpy(result[name])
-        except Exception as error:
-            raise fault(item, f"output {name!r} is no array ({type(error).__name__}: {error})") from None
-        shape = spec.shape(array, 1)[1:] if spec.epochal else spec.shape(array, 1)
-        if value.shape != shape:
-            dims = array.dims[1:] if spec.epochal else array.dims
-            told = ", ".join(f"{d} {n}" for d, n in zip(dims, shape, strict=True))
-            raise fault(item, f"output {name!r} has shape {value.shape}, expected {shape} ({told})")
-        if not np.can_cast(value.dtype, array.dtype, casting="same_kind"):
-            raise fault(item, f"output {name!r} has dtype {value.dtype}, expected {array.dtype}")
-        arrays[name] = np.array(value, dtype=array.dtype, copy=True)
-        if arrays[name].dtype.kind in "iu" and not np.array_equal(arrays[name], value):
-            raise fault(item, f"output {name!r} holds numbers that {array.dtype} cannot")
-    return arrays
-
-
-def _numpy(value: Any) -> np.ndarray:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        value = value.detach()
-        if value.dtype == torch.bfloat16:
-            value = value.float()
-        value = value.cpu().numpy()
-    array = np.asarray(value)
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"dtype {array.dtype}")
-    return array

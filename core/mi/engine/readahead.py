@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from attrs import field, frozen
+
 from mi.domain.checkpoint import Checkpoint
 from mi.errors import CheckpointError
-from mi.store.checkpoints import load_tensors
+from mi.store.checkpoints import count_nonfinite, load_tensors
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -17,35 +19,68 @@ if TYPE_CHECKING:
     Weights = dict[str, torch.Tensor]
 
 
-def read_weights(checkpoint: Checkpoint, device: str) -> Weights:
+@frozen(eq=False)
+class Loaded:
+    """A checkpoint read.
+
+    Attributes:
+        checkpoint: which.
+        weights: its tensors, on the device.
+        nonfinite: how many of their cells are NaN or infinite; counted here, where nothing waits for it.
+        error: why there are no weights; None when there are.
+    """
+
+    checkpoint: Checkpoint
+    weights: Weights = field(factory=dict)
+    nonfinite: int = 0
+    error: CheckpointError | None = None
+
+
+def read_weights(checkpoint: Checkpoint, device: str, content: str | None = None) -> Weights:
     """A checkpoint's tensors, made in inference mode so that an in-place edit outside it raises.
 
+    Args:
+        checkpoint: which.
+        device: where they are to be.
+        content: the hash that the file's bytes must have; None for any.
+
     Raises:
-        CheckpointError: the file is damaged or missing.
+        CheckpointError: the file is damaged, missing, or not what it was.
     """
     import torch
 
     with torch.inference_mode():
-        return load_tensors(checkpoint.path, device)
+        return load_tensors(checkpoint.path, device, content)
 
 
 def read_ahead(
-    checkpoints: Sequence[Checkpoint], device: str
-) -> Generator[tuple[Checkpoint, Weights | CheckpointError], None, None]:
-    """Each checkpoint with its weights, or with the error that says why there are none."""
+    checkpoints: Sequence[Checkpoint], contents: Mapping[int, str], device: str
+) -> Generator[Loaded, None, None]:
+    """Each checkpoint with its weights, or with the error that says why there are none.
 
-    def read(checkpoint: Checkpoint) -> Weights | CheckpointError:
+    Args:
+        checkpoints: in the order in which they are wanted.
+        contents: epoch -> the hash that was planned with. Results must not be committed as those of other
+            bytes, so a file that was replaced meanwhile is an error.
+        device: where the weights are to be.
+    """
+
+    def read(checkpoint: Checkpoint) -> Loaded:
         try:
             with timed("read", epoch=checkpoint.epoch):
-                return read_weights(checkpoint, device)
+                weights = read_weights(checkpoint, "cpu", contents[checkpoint.epoch])
+                bad = count_nonfinite(weights)
+                if device != "cpu":
+                    weights = {name: tensor.to(device) for name, tensor in weights.items()}
+                return Loaded(checkpoint, weights, bad)
         except CheckpointError as error:
-            return error
+            return Loaded(checkpoint, error=error)
 
     with ThreadPoolExecutor(1, thread_name_prefix="mi-read") as pool:
         following = pool.submit(read, checkpoints[0]) if checkpoints else None
         for i, checkpoint in enumerate(checkpoints):
             assert following is not None
             with timed("load", "wait for read-ahead", checkpoint.epoch):
-                weights = following.result()
+                loaded = following.result()
             following = pool.submit(read, checkpoints[i + 1]) if i + 1 < len(checkpoints) else None
-            yield checkpoint, weights
+            yield loaded

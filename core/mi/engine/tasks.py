@@ -46,11 +46,14 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         asked=tuple(bench.items),
         device=bench.device,
         dtype=bench.dtype,
+        checkpoints=plan.checkpoints,
         epochs=tuple(epochs),
+        contents={e: plan.digests[e] for e in epochs},
         work={e: tuple(id for id in plan.work if e in here[id]) for e in epochs},
         fingerprints={
             id: {e: plan.work[id].fingerprints[e] for e in there} for id, there in here.items() if there
         },
+        identities={id: plan.work[id].spec.identity for id, there in here.items() if there},
         reference=plan.reference,
         trial=plan.trial,
     )

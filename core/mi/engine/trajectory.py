@@ -10,11 +10,12 @@ import numpy as np
 from attrs import evolve, frozen
 
 from mi.engine.data import TrajectoryData
-from mi.engine.evaluate import Failure, StrictError, conform
+from mi.engine.evaluate import Failure, StrictError
 from mi.engine.guard import Declared
 from mi.engine.item import Item
 from mi.engine.plan import Plan
 from mi.engine.readahead import read_weights
+from mi.engine.results import conform
 from mi.engine.shares import FORMAT
 from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
@@ -157,7 +158,7 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     """
     item = span.item
 
-    def fault(item: Item, what: str) -> PluginError:
+    def fault(what: str) -> PluginError:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
 
     try:
@@ -166,12 +167,12 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     except (StoreError, CheckpointError):
         raise
     except PluginError as error:
-        raise fault(item, str(error)) from error
+        raise fault(str(error)) from error
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise fault(item, f"raised {item.said(error)}") from error
-    return conform(result, item, span.spec, fault)
+        raise fault(f"raised {item.said(error)}") from error
+    return conform(result, item, span.spec, fault).settled()
 
 
 def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
@@ -221,4 +222,4 @@ def _losses(plan: Plan) -> xr.Dataset:
 def _weights(plan: Plan, epochs: tuple[int, ...]) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
     for checkpoint in plan.checkpoints:
         if checkpoint.epoch in epochs:
-            yield checkpoint.epoch, read_weights(checkpoint, "cpu")
+            yield checkpoint.epoch, read_weights(checkpoint, "cpu", plan.digests.get(checkpoint.epoch))

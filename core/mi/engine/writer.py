@@ -9,42 +9,52 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mi.engine.evaluate import Failure
+from mi.engine.results import Result
+from mi.engine.staging import Parcel, Staging
+from mi.errors import PluginError
 from mi.store.blocks import GroupWriter
-from mi.store.checkpoints import nonfinite_weights
-from mi.store.layout import VariantPaths
 from mi.timing import timed
 
 FLUSH_SECONDS = 10.0  # what a kill can cost at most, when blocks take longer than this
 DEPTH = 2  # checkpoints whose results may wait
 
-_Results = Mapping[str, Mapping[str, np.ndarray]]
-
 
 class BlockWriter:
     """The one owner of a block: takes each checkpoint's results, writes them in the background.
 
-    Weights that are not finite are counted here too: on the device, the passes would have to wait for it.
+    It alone waits for the device, so it also finds what nobody could tell before: whole numbers that do not
+    fit their dtype.
 
     Attributes:
+        failures: results that were given up, with those made from them; complete when it is closed.
         seconds: time spent writing, apart from the passes that it overlaps.
     """
 
-    def __init__(self, paths: VariantPaths, groups: Mapping[str, GroupWriter]) -> None:
-        self.paths, self.groups = paths, groups
+    def __init__(self, variant: str, groups: Mapping[str, GroupWriter], device: str) -> None:
+        self.variant, self.groups = variant, groups
+        self.failures: list[Failure] = []
         self.seconds = 0.0
+        self._staging = Staging(device)
+        self._lost: set[tuple[str, int]] = set()
         self._error: BaseException | None = None
-        self._queue: queue.Queue[tuple[int, _Results] | None] = queue.Queue(DEPTH)
+        self._queue: queue.Queue[tuple[Parcel, int] | None] = queue.Queue(DEPTH)
         self._thread = threading.Thread(target=self._work, name="mi-write", daemon=True)
         self._thread.start()
 
-    def put(self, epoch: int, results: _Results) -> None:
-        """Hand over one checkpoint's results, by analyzer.
+    def put(self, epoch: int, results: Mapping[str, Result], bad_weights: int = 0) -> None:
+        """Hand over one checkpoint's results, and how many of its weights are not finite.
+
+        Args:
+            epoch: the checkpoint's.
+            results: analyzer -> result, in an order in which needs come first.
+            bad_weights: said with the results.
 
         Raises:
             StoreError: an earlier checkpoint's results could not be written.
         """
         self._raise()
-        self._queue.put((epoch, results))
+        self._queue.put((self._staging.send(epoch, results), bad_weights))
 
     def close(self) -> None:
         """Write and commit everything that was handed over; also after Ctrl-C.
@@ -71,26 +81,46 @@ class BlockWriter:
         last = time.monotonic()
         while True:
             job = self._queue.get()
-            if self._error is not None:  # keep taking, or the other side would wait for ever
-                if job is None:
-                    return
-                continue
             start = time.monotonic()
             try:
-                if job is not None:
-                    epoch, results = job
-                    with timed("look for weights that are not finite", epoch=epoch):
-                        bad = nonfinite_weights(self.paths.checkpoint(epoch)) if results else 0
-                    for id, arrays in results.items():
-                        size = sum(array.nbytes for array in arrays.values())
-                        with timed("take results", epoch=epoch, analyzer=id, bytes=size):
-                            self.groups[id].put(epoch, arrays, bad)
-                if job is None or time.monotonic() - last > FLUSH_SECONDS:
+                if job is not None and self._error is None:
+                    self._take(*job)
+                if self._error is None and (job is None or time.monotonic() - last > FLUSH_SECONDS):
                     for group in self.groups.values():
                         group.flush()
                     last = time.monotonic()
             except BaseException as error:  # told to the other side by `_raise`
                 self._error = error
+            finally:
+                if job is not None:  # also after an error, or the other side would wait for ever
+                    job[0].done()
             self.seconds += time.monotonic() - start
             if job is None:
                 return
+
+    def _take(self, parcel: Parcel, bad_weights: int) -> None:
+        epoch = parcel.epoch
+        with timed("wait for the device", epoch=epoch):
+            parcel.wait()
+        for id, result in parcel.results.items():
+            try:
+                arrays = self._settled(id, epoch, result)
+            except PluginError as error:
+                self._lost.add((id, epoch))
+                self.failures.append(Failure(self.variant, str(error), id, epoch))
+                continue
+            size = sum(array.nbytes for array in arrays.values())
+            with timed("take results", epoch=epoch, analyzer=id, bytes=size):
+                self.groups[id].put(epoch, arrays, bad_weights)
+
+    def _settled(self, id: str, epoch: int, result: Result) -> dict[str, np.ndarray]:
+        for need, there in result.used:
+            if (need, there) in self._lost:
+                raise PluginError(skipped(id, epoch, need, there))
+        return result.settled()
+
+
+def skipped(id: str, epoch: int, need: str, there: int) -> str:
+    """Says that an analyzer has no result at ``epoch`` because one that it needs failed at ``there``."""
+    where = "there" if there == epoch else f"at the reference checkpoint, epoch {there}"
+    return f"analyzer {id} at epoch {epoch}: skipped, because {need} failed {where}"

@@ -62,7 +62,7 @@ def _canonical(data: bytes) -> bytes:
     """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
-    content = hashlib.blake2b(memoryview(data)[8 + length :], digest_size=16).hexdigest()
+    content = _hash(memoryview(data)[8 + length :])
     metadata = header.pop("__metadata__", {}) | {CONTENT: content}
     header = {"__metadata__": dict(sorted(metadata.items())), **header}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -70,18 +70,29 @@ def _canonical(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def load_tensors(path: Path, device: str = "cpu") -> dict[str, torch.Tensor]:
+def load_tensors(path: Path, device: str = "cpu", content: str | None = None) -> dict[str, torch.Tensor]:
     """Tensors of a safetensors file.
 
+    The file is read once, whole: tensors mapped to it would change, or kill the process, when somebody
+    writes over it while they are in use.
+
+    Args:
+        path: the file.
+        device: where the tensors are to be.
+        content: what :func:`digest` gave before, where the bytes must still be those.
+
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file.
+        CheckpointError: the file is missing, truncated, no safetensors file, or holds other bytes by now.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path, device=device)
-        return tensors
+        data = path.read_bytes()
+        if content is not None and _hash(data) != content:
+            raise CheckpointError(f"{path}: was replaced while it was being analyzed; analyze it again")
+        # Copied to memory of torch's own: sums depend on how their terms are aligned.
+        return {name: t.clone() if device == "cpu" else t.to(device) for name, t in load(data).items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except (SafetensorError, OSError, ValueError) as error:
@@ -103,17 +114,11 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path}: damaged or no safetensors file ({error})") from None
 
 
-def nonfinite_weights(path: Path) -> int:
-    """How many of a file's weights are NaN or infinite; 0 where there is no file.
-
-    Raises:
-        CheckpointError: the file is truncated or no safetensors file.
-    """
+def count_nonfinite(tensors: Mapping[str, torch.Tensor]) -> int:
+    """How many of all cells are NaN or infinite."""
     import torch
 
-    if not path.exists():
-        return 0
-    floats = (t for t in load_tensors(path).values() if t.is_floating_point())
+    floats = (t for t in tensors.values() if t.is_floating_point())
     return sum(int(t.numel() - torch.isfinite(t).sum()) for t in floats)
 
 
@@ -136,6 +141,10 @@ def check_content(path: Path) -> None:
         raise CheckpointError(f"{path}: damaged or no safetensors file") from None
     if found != told:
         raise CheckpointError(f"{path}: damaged, its bytes are not those that were written")
+
+
+def _hash(data: bytes | memoryview) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -21,6 +21,7 @@ from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.plan import Plan, make_plan
 from mi.engine.readahead import read_weights
+from mi.engine.results import Result
 from mi.engine.session import Session
 from mi.engine.trajectory import call_span, span_data, spans
 from mi.errors import MiError, PlanError, PluginError
@@ -160,13 +161,15 @@ class Runner:
             differentiator=Differentiator(plan.variant.code, bench.probe, bench.device, bench.dtype),
         )
         needs = {
-            (n.analyzer, n.at): self.analysis.reader.at(
-                bench.probe_name, n.analyzer, plan.reference if n.at == "reference" else epoch
+            (n.analyzer, n.at): Result(
+                self.analysis.reader.at(
+                    bench.probe_name, n.analyzer, plan.reference if n.at == "reference" else epoch
+                )
             )
             for n in item.analyzer.artifacts
         }
         try:
-            return moment.run(item, bench.group(item), needs)
+            return moment.run(item, bench.group(item), needs).settled()
         finally:
             if moment.model is not None and moment.model.used:
                 read.add("model")

@@ -1,0 +1,73 @@
+"""Analyses that are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define
+from bench import NAME, checkpoint, flagged, visible, workspace
+from net import Net, Scenario
+
+from mi.store.layout import VariantPaths
+
+VARIANT = f"tiny/{NAME}"
+ANALYZE = ("analyze", VARIANT)
+
+
+def _first(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 10))
+
+
+def _grown(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 20))
+    mi("analyze", VARIANT)
+    workspace(root, range(0, 60, 10))
+
+
+def _option(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    workspace(root, (), options={"tiny.means": {"power": 2}})
+
+
+def _replaced(root: Path, mi: Callable[..., None]) -> None:
+    paths = workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    checkpoint(paths, 20, seed=1)
+
+
+def _stale(root: Path, mi: Callable[..., None]) -> None:
+    paths = workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+    paths.checkpoint(50).unlink()  # the reference: what compares with it is stale
+    checkpoint(paths, 0, seed=1)
+    workspace(root, (), analyzers=("tiny.means", "tiny.gap"))
+
+
+SCENARIOS = (
+    Scenario("a first analysis", _first, ANALYZE),
+    Scenario("checkpoints added between", _grown, ANALYZE),
+    Scenario("an option changed", _option, ANALYZE),
+    Scenario("a checkpoint replaced", _replaced, ANALYZE),
+    Scenario("a cleaning", _stale, ("clean", VARIANT, "--yes"), (ANALYZE,)),
+)
+
+
+@define
+class AnalysisNet(Net):
+    """What is visible: every committed result, with its fingerprint."""
+
+    visible = staticmethod(visible)
+
+    @staticmethod
+    def paths(root: Path) -> VariantPaths:
+        """The variant's in a workspace."""
+        return VariantPaths(root / "results" / "tiny" / NAME)
+
+    def look(self, paths: VariantPaths, at: int) -> None:
+        """What a reader sees is whole, and right for the fingerprint that it carries."""
+        for key, seen in visible(paths).items():
+            assert seen in (self.before.get(key), self.after.get(key)), (key, at)
+        for key, bits in flagged(paths).items():
+            assert bits in [side[key][1] for side in (self.before, self.after) if key in side], (key, at)
