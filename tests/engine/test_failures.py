@@ -9,7 +9,8 @@ import pytest
 from attrs import evolve
 
 from mi.domain.analyzer import ArtifactNeed, Derived, Output, Site
-from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.analyze import analyze
+from mi.engine.summary import AnalysisSummary
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 

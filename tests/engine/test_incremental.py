@@ -10,7 +10,8 @@ import pytest
 from attrs import evolve
 
 from mi.domain.analyzer import ArtifactNeed
-from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.analyze import analyze
+from mi.engine.summary import AnalysisSummary
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import save_tensors
 from mi.store.layout import VariantPaths

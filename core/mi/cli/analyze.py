@@ -14,9 +14,12 @@ from mi.cli.profile import DEFAULT, profiled
 from mi.timing import timed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mi.domain.workspace import Variant
-    from mi.engine.analyze import AnalysisSummary, VariantSummary
+    from mi.engine.family import FamilyScope
     from mi.engine.plan import Plan
+    from mi.engine.summary import AnalysisSummary, VariantSummary
 
 
 @click.command()
@@ -85,8 +88,13 @@ def report(summary: AnalysisSummary, debug: bool = False) -> int:
                 told.setdefault(failure.analyzer, failure.details)
         for id, details in told.items():
             click.echo(f"mi: {id}: its first failure:\n{details}", err=True)
+    several = len(summary.variants) > 1
     for one in summary.variants:
-        _say(one, several=len(summary.variants) > 1)
+        _say(one, several)
+    for one in summary.families:
+        for id, missing in one.left_out.items():
+            click.echo(f"mi: {one.variant}: {id} is without {_first(missing)}", err=True)
+        _say(one, several)
     click.echo(summary.line())
     if summary.interrupted:
         click.echo("mi: stopped; what was done is kept, the same command goes on from there", err=True)
@@ -112,6 +120,13 @@ def _say(one: VariantSummary, several: bool) -> None:
         click.echo(f"{one.variant}: {one.line()}")
 
 
+def _first(missing: Mapping[str, str]) -> str:
+    """The first of what is missing with its reason, and how many more there are."""
+    name, why = next(iter(missing.items()))
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return f"{name}{more}: {why}" if not more else f"{name} ({why}){more}"
+
+
 class Display(Counter):
     """Checkpoints done and time left."""
 
@@ -127,14 +142,20 @@ class Display(Counter):
 def _dry_run(
     variants: list[Variant], ids: list[str] | None, epochs: str | None, probe: str | None, device: str
 ) -> None:
+    from mi.engine.analyze import family_scopes
     from mi.engine.plan import make_plan
     from mi.engine.session import Session
 
     session = Session({v.workspace.root: v.workspace for v in variants})
+    plans = []
     for variant in variants:
-        for line in plan_lines(
-            make_plan(session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device)
-        ):
+        plan = make_plan(session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device)
+        for line in plan_lines(plan):
+            click.echo(line)
+        plans.append(plan)
+    for scope in family_scopes(variants, ids, probe, device, "float32"):
+        scope.gather(session, [p for p in plans if p.variant.family.name == scope.family.name], dry=True)
+        for line in family_lines(scope):
             click.echo(line)
 
 
@@ -168,6 +189,17 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"  {id}: {reason}" for id, reason in plan.broken.items()]
     lines += [f"  epoch {epoch}: {reason}" for epoch, reason in plan.damaged.items()]
     return lines
+
+
+def family_lines(scope: FamilyScope) -> list[str]:
+    """What will be brought up to date of a family, in words."""
+    lines = [f"{scope.family.name}, probe {scope.probe}: {len(scope.members)} variants"]
+    for id, item in scope.items.items():
+        share = scope.share(item)
+        state = share.lacking or ("fresh" if share.fresh else "stale")
+        lines.append(f"  {id}: family, {len(share.epochs)} variants, {state}")
+        lines += [f"    without {name}: {why}" for name, why in share.missing.items() if not share.lacking]
+    return lines + [f"  {id}: {reason}" for id, reason in scope.broken.items()]
 
 
 def _some(epochs: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from mi.domain.values import Option, as_tuple
 from mi.errors import ParameterError, PlanError
 from mi.refs import Ref
 
-SCOPES = ("checkpoint", "trajectory")
+SCOPES = ("checkpoint", "trajectory", "family")
 MOMENTS = ("checkpoint", "reference", "all")
 
 
@@ -109,7 +109,7 @@ class ArtifactNeed:
     Attributes:
         analyzer: id of the analyzer that writes them.
         at: ``checkpoint`` (the same checkpoint), ``reference`` (the reference checkpoint) or ``all``
-            (all epochs: scope trajectory only).
+            (all epochs: scopes ``trajectory`` and ``family``).
     """
 
     analyzer: str
@@ -199,10 +199,12 @@ class Analyzer:
         title: a few words for users.
         description: one or two sentences; formula and source where there is one.
         function: scope ``checkpoint``: ``f(data: CheckpointData, **options) -> {output: array}``;
-            ``trajectory``: ``f(data: TrajectoryData, **options) -> {output: array}``.
+            ``trajectory``: ``f(data: TrajectoryData, **options) -> {output: array}``;
+            ``family``: ``f(data: FamilyData, **options) -> {output: array}``.
             A callable or ``"package.module:name"``.
         outputs: name -> :class:`Output`.
-        scope: ``checkpoint``, or ``trajectory`` (all epochs of one variant, no forward pass).
+        scope: ``checkpoint``; ``trajectory`` (all epochs of one variant, no forward pass); or ``family`` (all
+            variants of one family that have what it needs; outputs may have a dimension ``variant``).
         sites: activations to keep from the one forward pass. Logits are a site too.
         site_options: names of options (type ``str``) whose values are further sites.
         weights: whether the checkpoint's weights are read.
@@ -210,15 +212,17 @@ class Analyzer:
             then a :class:`mi.engine.model.Model` (scope ``checkpoint``). Such passes are counted apart.
         gradients: gradients of the family's loss (scope ``checkpoint``); read them with
             ``data.gradients(rows)``.
-        losses: whether the loss history is read (trajectory scope).
+        losses: whether the loss history is read (scopes ``trajectory`` and ``family``).
         probe: the probe's shape that is relied on.
         artifacts: other analyzers' artifacts.
         derived: shared quantities.
         context: names of the family's precomputed values that are read.
         options: name -> :class:`mi.domain.values.Option`.
         coordinates: ``f(subject: mi.engine.data.Subject, **options) -> {dim: coordinates}`` for dims that
-            neither the probe nor the family knows. It may raise :class:`mi.errors.NotApplicableError` where
-            the analysis does not fit the model or the probe: ``not applicable: …``.
+            neither the probe nor the family knows (scope ``family``: of a
+            :class:`mi.engine.family_data.FamilySubject`). It may raise
+            :class:`mi.errors.NotApplicableError` where the analysis does not fit the model or the probe:
+            ``not applicable: …``.
         source: digest of the local file that declares it, set by the plugin host and never by hand; enters
             the fingerprint, so that an edit makes artifacts stale without a new ``version``. Empty for what
             a package declares.
@@ -251,13 +255,36 @@ class Analyzer:
                 f"analyzer {self.id}: scope is {self.scope!r}, expected one of {', '.join(SCOPES)}"
             )
         if self.scope == "checkpoint" and any(n.at == "all" for n in self.artifacts):
-            raise ParameterError(f"analyzer {self.id}: artifacts at 'all' epochs need scope 'trajectory'")
+            raise ParameterError(
+                f"analyzer {self.id}: artifacts at 'all' epochs need scope 'trajectory' or 'family'"
+            )
+        if self.scope == "family":
+            self._check_family_scope()
         if self.model and self.scope != "checkpoint":
             raise ParameterError(f"analyzer {self.id}: the model needs scope 'checkpoint'")
         if self.gradients and self.scope != "checkpoint":
             raise ParameterError(f"analyzer {self.id}: gradients need scope 'checkpoint'")
         if not self.outputs:
             raise ParameterError(f"analyzer {self.id}: no outputs are declared")
+
+    def _check_family_scope(self) -> None:
+        """Refuse what no analyzer over variants can have.
+
+        Raises:
+            ParameterError: names it.
+        """
+        lacking = ("sites", "site_options", "weights", "model", "gradients", "derived", "context")
+        found = [name for name in lacking if getattr(self, name)]
+        found += ["probe"] if self.probe != ProbeNeed() else []
+        if found:
+            raise ParameterError(
+                f"analyzer {self.id}: `{found[0]}` is of one variant, and scope 'family' spans variants; let "
+                "another analyzer read it, and need its artifacts"
+            )
+        if not self.artifacts and not self.losses:
+            raise ParameterError(
+                f"analyzer {self.id}: scope 'family' reads artifacts or losses; none is declared"
+            )
 
     def all_sites(self, options: Mapping[str, Any]) -> tuple[Site, ...]:
         """The declared sites, those that options name, those of derived quantities; patterns as they are."""

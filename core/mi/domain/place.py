@@ -9,6 +9,7 @@ from pathlib import Path
 from mi.errors import StoreError
 
 FAMILIES, RESULTS = "model_families", "results"
+FAMILY_SCOPE = "_family"  # in results/<family>/, beside variants; no variant's name begins so
 
 
 def find_workspace(start: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Path:

@@ -13,6 +13,7 @@ from mi.domain.code import VariantCode
 from mi.domain.family import Family, load_family
 from mi.domain.jsonfile import Fields, read_json, write_json
 from mi.domain.place import FAMILIES as FAMILIES
+from mi.domain.place import FAMILY_SCOPE as FAMILY_SCOPE
 from mi.domain.place import RESULTS as RESULTS
 from mi.domain.place import find_workspace as find_workspace
 from mi.domain.probe import Probe, ProbeKind, ProbeSpec
@@ -80,6 +81,8 @@ class Workspace:
                 yield error
                 continue
             for path in sorted((self.root / RESULTS / name).glob("*/config.json")):
+                if path.parent.name == FAMILY_SCOPE:
+                    continue
                 try:
                     yield self._stored(declared, path.parent)
                 except MiError as error:
@@ -117,8 +120,14 @@ class Workspace:
             raise UnknownNameError(f"{len(matches)} variants match {said}: {listed}; name one")
         raise UnknownNameError(f"no variant matches {said}; known: {listed or 'none yet (see `mi train`)'}")
 
+    def family_folder(self, family: Family) -> Path:
+        """Where what spans a family's variants lies: artifacts of scope ``family``."""
+        return self.root / RESULTS / family.name / FAMILY_SCOPE
+
     def _raise_unreadable(self, name: str, family: str | None) -> None:
         """Say what is wrong with a variant that is there and cannot be read."""
+        if name == FAMILY_SCOPE:
+            return
         for declared in [family] if family is not None else self.family_names():
             parent = self.root / RESULTS / declared
             if parent.is_dir() and name in {path.name for path in parent.iterdir()}:

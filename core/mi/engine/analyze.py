@@ -1,23 +1,22 @@
-"""The whole of `mi analyze`: plan, prepare, one pass a stale checkpoint, trajectories, tidy."""
+"""The whole of `mi analyze`: plan, prepare, one pass a stale checkpoint, trajectories, tidy, families."""
 
 from __future__ import annotations
 
-import datetime
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
-from attrs import define, field
-
 from mi.domain.workspace import Variant
-from mi.engine.block import STAGES, Outcome, run_block
+from mi.engine.block import Outcome, run_block
 from mi.engine.evaluate import Failure
 from mi.engine.executor import Executor, InProcess
+from mi.engine.family import FamilyScope, family_scope
+from mi.engine.family_update import update_family
 from mi.engine.plan import Plan, make_plan
 from mi.engine.session import Session
+from mi.engine.summary import AnalysisSummary, VariantSummary, log_call
 from mi.engine.tasks import full_axis, make_tasks
 from mi.engine.trajectory import run_spans
 from mi.errors import StoreError
@@ -39,96 +38,6 @@ class Progress(Protocol):
         """A checkpoint is done."""
 
 
-@define
-class VariantSummary:
-    """What was done to one variant.
-
-    Attributes:
-        variant: its name.
-        checkpoints: checkpoints that were asked for (with the reference, where it was needed).
-        forward_passes: checkpoints passed forward; the plan's look at two rows is not one.
-        own_passes: passes that analyzers made themselves, each over all the rows that it was given.
-        analyzers: how many analyzers were asked for, with those they need.
-        computed: results computed and committed: one for each analyzer and checkpoint, one a trajectory.
-        fresh: results that were there already.
-        failures: what went wrong; the command fails at its end when there is any.
-        skipped: analyzer -> why it does not apply to the probe.
-        seconds: stage -> seconds; `write` is what the passes waited for.
-        analyzer_seconds: analyzer -> seconds.
-        nonfinite: analyzer -> epochs whose results (or weights) are not finite; None for what has no epochs.
-    """
-
-    variant: str
-    checkpoints: int = 0
-    forward_passes: int = 0
-    own_passes: int = 0
-    analyzers: int = 0
-    computed: int = 0
-    fresh: int = 0
-    failures: list[Failure] = field(factory=list)
-    skipped: dict[str, str] = field(factory=dict)
-    seconds: dict[str, float] = field(factory=lambda: dict.fromkeys(STAGES, 0.0))
-    analyzer_seconds: dict[str, float] = field(factory=dict)
-    nonfinite: dict[str, list[int | None]] = field(factory=dict)
-
-    def line(self) -> str:
-        """``61 checkpoints, 61 forward passes, …``: the closing line."""
-        said = [_count(self.checkpoints, "checkpoint"), _count(self.forward_passes, "forward pass")]
-        if self.own_passes:
-            said.append(f"{_count(self.own_passes, 'pass')} made by analyzers")
-        if self.computed == 0 and not self.failures:
-            said.append(f"everything fresh ({_count(self.fresh, 'result')})")
-        else:
-            said.append(f"{_count(self.computed, 'result')} computed, {self.fresh} fresh")
-        if self.failures:
-            said.append(_count(len(self.failures), "failure"))
-        times = [f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if self.seconds[stage] >= 0.05]
-        return ", ".join(said) + (f"; {', '.join(times)}" if times else "")
-
-    def add(self, other: VariantSummary) -> None:
-        """Fold another variant's summary in."""
-        self.checkpoints += other.checkpoints
-        self.forward_passes += other.forward_passes
-        self.own_passes += other.own_passes
-        self.computed += other.computed
-        self.fresh += other.fresh
-        self.failures += other.failures
-        for stage in STAGES:
-            self.seconds[stage] += other.seconds[stage]
-        for id, seconds in other.analyzer_seconds.items():
-            self.analyzer_seconds[id] = self.analyzer_seconds.get(id, 0.0) + seconds
-
-
-@define
-class AnalysisSummary:
-    """What a whole call did.
-
-    Attributes:
-        variants: one summary each.
-        interrupted: stopped by Ctrl-C; what was done is committed.
-    """
-
-    variants: list[VariantSummary] = field(factory=list)
-    interrupted: bool = False
-
-    @property
-    def total(self) -> VariantSummary:
-        """All variants together."""
-        total = VariantSummary("")
-        for one in self.variants:
-            total.add(one)
-        return total
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Everything that went wrong."""
-        return self.total.failures
-
-    def line(self) -> str:
-        """The closing line."""
-        return self.total.line()
-
-
 def analyze(
     variants: Sequence[Variant],
     *,
@@ -143,6 +52,7 @@ def analyze(
     """Bring artifacts up to date: one forward pass a stale checkpoint, whatever the number of analyzers.
 
     All variants are locked and planned before any work, so that a request that cannot be met costs nothing.
+    After their work, analyzers of scope ``family`` are brought up to date over all variants there are.
     What fails (an analyzer, a checkpoint) is in the summary; the rest goes on.
 
     Args:
@@ -178,15 +88,39 @@ def analyze(
                     session, variant, analyzers=asked, epochs=chosen, probe=probe, device=device, dtype=dtype
                 )
             plans.append((plan, time.perf_counter() - start))
+        scopes = family_scopes(variants, asked, probe, device, dtype)
         for plan, planning in plans:
             one, interrupted = _carry_out(plan, session, executor or InProcess(), progress)
             one.seconds["plan"] += planning
             summary.variants.append(one)
-            _log(VariantPaths(plan.variant.folder), plan, one, interrupted)
+            paths, bench = VariantPaths(plan.variant.folder), plan.bench
+            log_call(paths, bench.probe_name, list(bench.items), one, interrupted)
             if interrupted:
                 summary.interrupted = True
                 break
+        if not summary.interrupted:
+            done = [plan for plan, _ in plans]
+            for scope in scopes:
+                with timed("families", "bring up to date"):
+                    mine = [plan for plan in done if plan.variant.family.name == scope.family.name]
+                    summary.families.append(update_family(scope, session, mine))
     return summary
+
+
+def family_scopes(
+    variants: Sequence[Variant], asked: Sequence[str] | None, probe: str | None, device: str, dtype: str
+) -> list[FamilyScope]:
+    """The analyzers of scope ``family`` that a request brings along, of each of the variants' families.
+
+    Raises:
+        PlanError, PluginError, ParameterError: one that was asked for by name cannot be had.
+    """
+    owners = {(v.workspace.root, v.family.name): v for v in variants}
+    found = [
+        family_scope(v.workspace, v.family, asked=asked, probe=probe, device=device, dtype=dtype)
+        for v in owners.values()
+    ]
+    return [scope for scope in found if scope.items or scope.broken]
 
 
 def _carry_out(
@@ -253,26 +187,3 @@ def _trajectories(plan: Plan, summary: VariantSummary) -> None:
     summary.failures += failures
     summary.analyzer_seconds |= seconds
     summary.seconds["analyze"] += time.perf_counter() - start
-
-
-def _log(paths: VariantPaths, plan: Plan, summary: VariantSummary, interrupted: bool) -> None:
-    """One line a call in ``log.jsonl``."""
-    entry = {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": "analyze",
-        "probe": plan.bench.probe_name,
-        "analyzers": list(plan.bench.items),
-        "summary": summary.line(),
-        "interrupted": interrupted,
-        "failures": [f.message for f in summary.failures],
-    }
-    try:
-        with paths.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise StoreError(f"{paths.log}: cannot be written ({error.strerror})") from None
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number} {noun if number == 1 else plural}"

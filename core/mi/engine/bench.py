@@ -44,17 +44,7 @@ class Bench:
     @property
     def provenance(self) -> dict[str, Any]:
         """With what results are made: recorded, never hashed, since it ought not to matter."""
-        import torch
-
-        threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
-        cpu = torch.backends.cpu.get_cpu_capability()  # and over its vectors
-        return {
-            "versions": dict(_versions()),
-            "device": self.device,
-            "dtype": self.dtype,
-            "threads": threads,
-            "cpu": cpu,
-        }
+        return made_with(self.device, self.dtype)
 
     def group(self, item: Item, epochs: tuple[int, ...] | None = None) -> GroupSpec:
         """What the analyzer's group looks like in the store.
@@ -66,64 +56,15 @@ class Bench:
         Raises:
             PlanError: a dimension that resolves nowhere, a dtype that cannot be stored.
         """
-        epochal = item.analyzer.scope == "checkpoint"
-        own = _own_coordinates(item, self.subject)
-        axes: dict[str, np.ndarray] = {}
-        for name, output in item.analyzer.outputs.items():
-            _check_output(item.id, name, output.dims, output.dtype, epochal)
-            for dim in output.dims:
-                if dim == "epoch":
-                    axes[dim] = np.asarray(epochs or (), dtype=np.int64)
-                elif dim not in axes:
-                    axes[dim] = self._coordinates(item, name, dim, own)
-        for name in item.analyzer.outputs:
-            if name in axes or name in RESERVED:
-                raise PlanError(f"analyzer {item.id}: output {name!r} has the name of a dimension")
-        arrays = tuple(
-            ArraySpec(
-                name=name,
-                dims=("epoch", *output.dims) if epochal else output.dims,
-                dtype=output.dtype,
-                fill=output.fill_value,
-                attrs={k: v for k in ("units", "description") if (v := getattr(output, k))},
-                gaps=output.gaps,
-            )
-            for name, output in item.analyzer.outputs.items()
-        )
-        shaped = {name: axes[name] for name in sorted(axes)}
-        return GroupSpec(
-            probe=self.probe_name,
-            analyzer=item.id,
-            axes=axes,
-            arrays=arrays,
-            identity=digest_of([item.identity, shaped]),
-            attrs=self._attributes(item),
-            epochal=epochal,
-        )
-
-    def _coordinates(self, item: Item, output: str, dim: str, own: Mapping[str, Any]) -> np.ndarray:
-        id, probe, family = item.id, self.probe, self.subject.dimensions
-        known: dict[str, Any] = {**family, **probe.axes, "row": range(len(probe)), **own}
-        if dim not in known:
-            names = {*known, *(["epoch"] if item.analyzer.scope == "trajectory" else [])}
-            near = nearest(dim, names)
-            tail = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(names))}"
-            raise PlanError(f"analyzer {id}: dimension {dim!r} of output {output!r} is unknown; {tail}")
-        try:
-            return coordinates(known[dim])
-        except TypeError as error:
-            raise PlanError(f"analyzer {id}: dimension {dim!r}: {error}") from None
+        own = own_coordinates(item, self.subject)
+        known = {**self.subject.dimensions, **self.probe.axes, "row": range(len(self.probe)), **own}
+        if item.analyzer.scope == "trajectory":
+            known["epoch"] = np.asarray(epochs or (), dtype=np.int64)
+        return lay_out(item, self.probe_name, known, self._attributes(item))
 
     def _attributes(self, item: Item) -> dict[str, Any]:
-        analyzer = item.analyzer
         return {
-            "analyzer": item.id,
-            "version": analyzer.version,
-            "title": analyzer.title,
-            "description": analyzer.description,
-            "options": dict(item.options),
-            "plugin": item.plugin,
-            "scope": analyzer.scope,
+            **told_of(item),
             "family": self.variant.family.name,
             "variant": self.variant.name,
             "parameters": dict(self.variant.parameters),
@@ -133,12 +74,96 @@ class Bench:
         }
 
 
+def lay_out(item: Item, probe: str, known: Mapping[str, Any], attrs: Mapping[str, Any]) -> GroupSpec:
+    """What an analyzer's group looks like, given the coordinates of every dimension that is known.
+
+    Raises:
+        PlanError: a dimension that resolves nowhere, a dtype that cannot be stored.
+    """
+    epochal = item.analyzer.scope == "checkpoint"
+    axes: dict[str, np.ndarray] = {}
+    for name, output in item.analyzer.outputs.items():
+        _check_output(item.id, name, output.dims, output.dtype, epochal)
+        for dim in output.dims:
+            if dim not in axes:
+                axes[dim] = _coordinates(item.id, name, dim, known)
+    for name in item.analyzer.outputs:
+        if name in axes or name in RESERVED:
+            raise PlanError(f"analyzer {item.id}: output {name!r} has the name of a dimension")
+    arrays = tuple(
+        ArraySpec(
+            name=name,
+            dims=("epoch", *output.dims) if epochal else output.dims,
+            dtype=output.dtype,
+            fill=output.fill_value,
+            attrs={k: v for k in ("units", "description") if (v := getattr(output, k))},
+            gaps=output.gaps,
+        )
+        for name, output in item.analyzer.outputs.items()
+    )
+    shaped = {name: axes[name] for name in sorted(axes)}
+    return GroupSpec(
+        probe=probe,
+        analyzer=item.id,
+        axes=axes,
+        arrays=arrays,
+        identity=digest_of([item.identity, shaped]),
+        attrs=attrs,
+        epochal=epochal,
+    )
+
+
+def _coordinates(id: str, output: str, dim: str, known: Mapping[str, Any]) -> np.ndarray:
+    if dim not in known:
+        near = nearest(dim, known)
+        tail = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+        raise PlanError(f"analyzer {id}: dimension {dim!r} of output {output!r} is unknown; {tail}")
+    try:
+        return coordinates(known[dim])
+    except TypeError as error:
+        raise PlanError(f"analyzer {id}: dimension {dim!r}: {error}") from None
+
+
+def told_of(item: Item) -> dict[str, Any]:
+    """What is recorded of an analyzer with its group."""
+    analyzer = item.analyzer
+    return {
+        "analyzer": item.id,
+        "version": analyzer.version,
+        "title": analyzer.title,
+        "description": analyzer.description,
+        "options": dict(item.options),
+        "plugin": item.plugin,
+        "scope": analyzer.scope,
+    }
+
+
+def made_with(device: str, dtype: str) -> dict[str, Any]:
+    """With what results are made: recorded, never hashed, since it ought not to matter."""
+    import torch
+
+    threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
+    cpu = torch.backends.cpu.get_cpu_capability()  # and over its vectors
+    return {
+        "versions": dict(_versions()),
+        "device": device,
+        "dtype": dtype,
+        "threads": threads,
+        "cpu": cpu,
+    }
+
+
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("mi-core", "torch", "transformer-lens", "numpy", "zarr")}
 
 
-def _own_coordinates(item: Item, subject: Subject) -> Mapping[str, Any]:
+def own_coordinates(item: Item, subject: Any) -> Mapping[str, Any]:
+    """Coordinates that the analyzer itself gives, of a :class:`Subject` or a ``FamilySubject``.
+
+    Raises:
+        PluginError: its function failed.
+    """
     if item.analyzer.coordinates is None:
         return {}
     try:

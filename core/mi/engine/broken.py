@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mi.domain.analyzer import Analyzer
-from mi.domain.workspace import FAMILIES, Variant
+from mi.domain.family import Family
+from mi.domain.workspace import FAMILIES
 from mi.errors import PluginError
+from mi.plugins import Host
 
 
-def owner_of(variant: Variant, id: str) -> str:
+def owner_of(host: Host, id: str) -> str:
     """``plugin (distribution version)`` of an analyzer's id, for messages."""
-    record = variant.workspace.host.record_of(id)
+    record = host.record_of(id)
     return f"{record.name} ({record.source})" if record else id.split(".")[0]
 
 
-def blamed(variant: Variant, id: str, error: Exception) -> str:
+def blamed(family: Family, host: Host, id: str, error: Exception) -> str:
     """Why an analyzer cannot be had, in one line that names it, its plugin and who asks for it."""
-    name, owner = variant.family.name, owner_of(variant, id)
+    name, owner = family.name, owner_of(host, id)
     said, whole = str(error), f"analyzer {id} of plugin {owner}"
     for start in (whole, f"analyzer {id}"):
         said = said.removeprefix(f"{start}: ")
-    listed = any(use.id == id for use in variant.family.analyzers)
+    listed = any(use.id == id for use in family.analyzers)
     file = f"{FAMILIES}/{name}/family.json: " if listed else ""
     return f"{file}{whole}: {said}"
 

@@ -28,6 +28,34 @@ def misfit(analyzer: Analyzer, probe: Probe) -> str:
     return ""
 
 
+def of_variants(ids: list[str], offered: Mapping[str, Analyzer], probe: Probe, *, named: bool) -> list[str]:
+    """Analyzers to run on each variant: in place of those of scope ``family``, what they need.
+
+    Args:
+        ids: analyzers.
+        offered: all there are.
+        probe: what they are run on.
+        named: whether they were asked for by name: then what does not apply is for others to refuse.
+
+    Raises:
+        PlanError: one that was asked for by name needs what nobody offers, or what it cannot have.
+    """
+    found = dict.fromkeys(id for id in ids if offered[id].scope != "family")
+    for id in ids:
+        if offered[id].scope != "family":
+            continue
+        try:
+            close([id], offered)
+        except PlanError:
+            if named:
+                raise
+            continue  # said where families are brought up to date
+        for need in offered[id].artifacts:
+            if named or not unfit(need.analyzer, offered, probe):
+                found[need.analyzer] = None
+    return list(found)
+
+
 def check_gradients(item: Item, code: VariantCode, probe: Probe) -> None:
     """Refuse gradients that the family or the probe cannot give.
 

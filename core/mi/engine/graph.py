@@ -40,14 +40,19 @@ def close(asked: Iterable[str], offered: Mapping[str, Analyzer]) -> tuple[Analyz
 
 
 def _check_moment(analyzer: Analyzer, at: str, needed: Analyzer) -> None:
+    if needed.scope == "family":
+        raise PlanError(
+            f"analyzer {analyzer.id} needs {needed.id} (scope family); what spans a family exists only after "
+            "all that is of one variant, so nothing can need it"
+        )
     if analyzer.scope == "checkpoint" and needed.scope != "checkpoint":
         raise PlanError(
             f"analyzer {analyzer.id} (scope checkpoint) needs {needed.id} (scope {needed.scope}); "
             "what spans a trajectory exists only after its checkpoints"
         )
-    if analyzer.scope == "trajectory" and at == "checkpoint":
+    if analyzer.scope != "checkpoint" and at == "checkpoint":
         raise PlanError(
-            f"analyzer {analyzer.id} (scope trajectory) needs {needed.id} at 'checkpoint', "
+            f"analyzer {analyzer.id} (scope {analyzer.scope}) needs {needed.id} at 'checkpoint', "
             "expected 'all' or 'reference'"
         )
     if at == "reference" and needed.scope != "checkpoint":

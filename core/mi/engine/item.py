@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from mi.domain.analyzer import Analyzer, Derived, GradientNeed, Site
+from mi.domain.family import Family
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of
@@ -85,11 +86,7 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
         PlanError: its declaration does not fit the variant.
         PluginError: its function cannot be imported.
     """
-    if _ID.fullmatch(analyzer.id) is None:
-        raise PlanError(f"analyzer id is {analyzer.id!r}, expected '<plugin>.<name>' in lower case")
-    options = check_options(
-        f"analyzer {analyzer.id}", analyzer.options, variant.family.use("analyzer", analyzer.id).options
-    )
+    options = options_of(variant.family, analyzer)
     derived = analyzer.all_derived()
     names = sorted({*analyzer.context, *(n for d in derived for n in d.context)})
     context = {}
@@ -115,10 +112,7 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
         {
             "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
             "options": options,
-            "outputs": {
-                n: [list(o.dims), o.dtype, repr(o.fill_value), o.units, *(["gaps"] if o.gaps else [])]
-                for n, o in analyzer.outputs.items()
-            },
+            "outputs": said_outputs(analyzer),
             "sites": sorted(site.key for site in sites),
             "derived": sorted([d.id, d.version] for d in derived),
             "context": context,
@@ -126,18 +120,14 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
             "dtype": dtype,
             **({"model": True} if analyzer.model else {}),
             **({"gradients": [_said(rows, need) for rows, need in gradients.items()]} if gradients else {}),
-            **_sources(analyzer, derived),
+            **sources_of(analyzer, derived),
         }
     )
-    plugin = owner_of(variant, analyzer.id)
-    try:
-        function = resolve(analyzer.function)
-    except PluginError as error:
-        raise PluginError(f"analyzer {analyzer.id} of plugin {plugin}: {error}") from error
+    plugin = owner_of(variant.workspace.host, analyzer.id)
     return Item(
         analyzer=analyzer,
         options=options,
-        function=function,
+        function=function_of(analyzer, plugin),
         sites=sites,
         plugin=plugin,
         identity=identity,
@@ -167,6 +157,31 @@ def _said(rows: str, need: GradientNeed) -> list[Any]:
     return [rows, need.weights, sorted(site.key for site in need.sites)]
 
 
+def options_of(family: Family, analyzer: Analyzer) -> dict[str, Any]:
+    """All its options, those of family.json checked.
+
+    Raises:
+        PlanError: its id is none.
+        ParameterError: an option that it does not have, or a value that it refuses.
+    """
+    if _ID.fullmatch(analyzer.id) is None:
+        raise PlanError(f"analyzer id is {analyzer.id!r}, expected '<plugin>.<name>' in lower case")
+    given = family.use("analyzer", analyzer.id).options
+    return check_options(f"analyzer {analyzer.id}", analyzer.options, given)
+
+
+def function_of(analyzer: Analyzer, plugin: str) -> Callable[..., Any]:
+    """Its function, imported.
+
+    Raises:
+        PluginError: it cannot be.
+    """
+    try:
+        return resolve(analyzer.function)  # type: ignore[no-any-return]
+    except PluginError as error:
+        raise PluginError(f"analyzer {analyzer.id} of plugin {plugin}: {error}") from error
+
+
 def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> dict[str, tuple[str, ...]]:
     """Key of each site pattern -> the model's hooks that it stands for.
 
@@ -189,7 +204,15 @@ def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> 
     return found
 
 
-def _sources(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
+def said_outputs(analyzer: Analyzer) -> dict[str, Any]:
+    """Declared outputs, as an identity has them."""
+    return {
+        n: [list(o.dims), o.dtype, repr(o.fill_value), o.units, *(["gaps"] if o.gaps else [])]
+        for n, o in analyzer.outputs.items()
+    }
+
+
+def sources_of(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
     """Digests of the local files that these were declared in; {} for what packages declare."""
     sources = sorted({analyzer.source, *(quantity.source for quantity in derived)} - {""})
     return {"sources": sources} if sources else {}

@@ -136,7 +136,7 @@ def make_plan(
             if analyzers is not None:
                 raise
             if variant.workspace.host.strict:
-                raise PluginError(blamed(variant, *error.faults[0])) from error
+                raise PluginError(blamed(variant.family, variant.workspace.host, *error.faults[0])) from error
             bench, broken = _without(bench, dict(error.faults), broken)
 
 
@@ -152,5 +152,5 @@ def _without(
             check_needs(item.analyzer, found)
             items[id] = item
         except MiError as error:
-            found[id] = blamed(bench.variant, id, error)
+            found[id] = blamed(bench.variant.family, bench.variant.workspace.host, id, error)
     return evolve(bench, items=items), found

@@ -30,6 +30,7 @@ STAGES = (
     "hand-over",
     "write",
     "trajectories",
+    "families",
     "tidy",
 )
 REST = "rest"

@@ -9,7 +9,7 @@ from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs
 from mi.engine.capture import UnbuiltError
 from mi.engine.data import Subject
-from mi.engine.fit import check_gradients, misfit, unfit
+from mi.engine.fit import check_gradients, misfit, of_variants, unfit
 from mi.engine.graph import close
 from mi.engine.item import Item, make_item
 from mi.engine.session import Session
@@ -58,7 +58,7 @@ def set_up(
             if asked is not None:
                 raise error
             broken[id] = str(error)
-    usable = [id for id in wanted if id in offered]
+    usable = of_variants([id for id in wanted if id in offered], offered, probe, named=asked is not None)
     if asked is None:
         reasons = {id: unfit(id, offered, probe) for id in usable}
         skipped = {id: reason for id, reason in reasons.items() if reason}
@@ -97,7 +97,7 @@ def set_up(
         except MiError as error:  # its code or its declaration is no good; the others' are
             if asked is not None:
                 raise
-            broken[analyzer.id] = blamed(variant, analyzer.id, error)
+            broken[analyzer.id] = blamed(family, host, analyzer.id, error)
             if host.strict:
                 raise PluginError(broken[analyzer.id]) from error
     return bench, skipped, broken

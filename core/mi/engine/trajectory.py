@@ -156,7 +156,15 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     Raises:
         PluginError: it raised, or returned something else than it declared.
     """
-    item = span.item
+    return call_whole(span.item, span.spec, data)
+
+
+def call_whole(item: Item, spec: GroupSpec, data: Any) -> dict[str, np.ndarray]:
+    """What an analyzer without an axis of checkpoints makes of its data.
+
+    Raises:
+        PluginError: it raised, or returned something else than it declared.
+    """
 
     def fault(what: str) -> PluginError:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
@@ -172,7 +180,7 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise fault(f"raised {item.said(error)}") from error
-    return conform(result, item, span.spec, fault).settled()
+    return conform(result, item, spec, fault).settled()
 
 
 def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:

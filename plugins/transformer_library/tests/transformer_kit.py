@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from mi import FamilyCode, Option, Probe, ProbeKind, Rows, VariantCode, hookimpl
-from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.analyze import analyze
+from mi.engine.summary import AnalysisSummary
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 

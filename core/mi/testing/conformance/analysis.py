@@ -10,10 +10,11 @@ from typing import Any
 from attrs import define, evolve, field
 
 from mi.domain.workspace import Variant
-from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.analyze import analyze
 from mi.engine.evaluate import Failure
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
+from mi.engine.summary import AnalysisSummary
 from mi.errors import MiError
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import list_checkpoints

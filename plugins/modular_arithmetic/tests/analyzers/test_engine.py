@@ -10,7 +10,8 @@ import xarray as xr
 
 from mi.domain.scaffold import add_family
 from mi.domain.workspace import Variant, Workspace
-from mi.engine.analyze import AnalysisSummary, analyze
+from mi.engine.analyze import analyze
+from mi.engine.summary import AnalysisSummary
 from mi.training import train
 
 FAMILY = "modular_addition_1layer"
