@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
 from attrs import define, field, frozen
 
 from mi.domain.analyzer import ArtifactNeed
@@ -19,9 +18,10 @@ from mi.errors import MiError, StoreError
 from mi.faults import is_fault, sentence
 from mi.store.checkpoints import list_checkpoints
 from mi.store.commits import Commits
+from mi.store.groups import open_group
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.prepare import place_of, stored
-from mi.store.zarrio import open_arrays
+from mi.store.prepare import stored
 
 
 @frozen
@@ -154,8 +154,8 @@ def _stored(bench: Bench, item: Item) -> Held:
     if item.analyzer.scope == "checkpoint":
         return Held(epochs=stored(bench.paths, bench.group(item))[0])
     try:
-        arrays = open_arrays(place_of(bench.paths, bench.probe_name, item.id))
+        group = open_group(keys_of(bench.paths, bench.probe_name, item.id))
+        axis = tuple(group.epochs()) if "epoch" in group.arrays else ()
     except StoreError:
         return Held()
-    axis = tuple(int(e) for e in np.asarray(arrays["epoch"][...])) if "epoch" in arrays else ()
     return Held(whole=stored(bench.paths, bench.group(item, axis))[1] or "")
