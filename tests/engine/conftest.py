@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The tiny plugin's module, unchanged at the start of each test, and the only plugin there is."""
     monkeypatch.syspath_prepend(SITE)
     monkeypatch.setenv("MI_LOAD_PLUGINS", "tiny")
-    monkeypatch.setenv("PYTHONPATH", str(SITE))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SITE), os.environ.get("PYTHONPATH", "")]))
     import mi_tiny
     import torch
 

@@ -10,12 +10,14 @@ import click
 from mi.cli.bar import Counter
 from mi.cli.choice import check_device, chosen_variants
 from mi.cli.common import open_workspace
+from mi.cli.kept_text import kept_lines, lost_sentences, some
 from mi.cli.profile import DEFAULT, profiled
 from mi.timing import timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mi.domain.keep import Keep
     from mi.domain.workspace import Variant
     from mi.engine.family import FamilyScope
     from mi.engine.plan import Plan
@@ -32,6 +34,16 @@ if TYPE_CHECKING:
 @click.option("--probe", metavar="NAME", help="A saved probe (default: the family's).")
 @click.option("--device", default="cpu", show_default=True, help="Where models run: cpu, cuda, cuda:1.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads that torch uses (default: its own).")
+@click.option(
+    "--keep",
+    "keep",
+    metavar="SITE",
+    multiple=True,
+    help="Store what this hook holds, as blocks.0.mlp.hook_post@-1, for analyses to come; again for more.",
+)
+@click.option(
+    "--keep-dtype", metavar="DTYPE", help="float16 takes half the room, and is not exact (default: as it is)."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing.")
 @click.option(
     "--profile",
@@ -50,6 +62,8 @@ def analyze(
     probe: str | None,
     device: str,
     threads: int | None,
+    keep: tuple[str, ...],
+    keep_dtype: str | None,
     dry_run: bool,
     profile: str | None,
 ) -> int:
@@ -57,6 +71,9 @@ def analyze(
 
     A second call finds everything fresh and does nothing. Ctrl-C keeps what is done.
     """
+    from mi.domain.keep import parse_keep
+    from mi.errors import ParameterError
+
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, variants, every, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
@@ -65,14 +82,25 @@ def analyze(
 
         torch.set_num_threads(threads)
     check_device(device)
+    if keep_dtype is not None and not keep:
+        raise ParameterError("--keep-dtype says how activations are kept: give --keep SITE with it")
     if dry_run:
-        _dry_run(chosen, ids, epochs, probe, device)
+        _dry_run(chosen, ids, epochs, probe, device, parse_keep(keep, keep_dtype))
         return 0
     with profiled(profile):
         with timed("plan", "import the engine"):
             from mi.engine.analyze import analyze as run
         with Display("epoch") as display:
-            summary = run(chosen, analyzers=ids, epochs=epochs, probe=probe, device=device, progress=display)
+            summary = run(
+                chosen,
+                analyzers=ids,
+                epochs=epochs,
+                probe=probe,
+                device=device,
+                progress=display,
+                keep=keep,
+                keep_dtype=keep_dtype,
+            )
     return report(summary, debug=bool(ctx.find_root().params.get("debug") or os.environ.get("MI_DEBUG")))
 
 
@@ -116,6 +144,8 @@ def _say(one: VariantSummary, several: bool) -> None:
         from mi.store import finite
 
         click.echo(f"mi: {one.variant}: {finite.sentence(one.nonfinite)}", err=True)
+    for sentence in lost_sentences(one.lost):
+        click.echo(f"mi: {one.variant}: {sentence}", err=True)
     if several:
         click.echo(f"{one.variant}: {one.line()}")
 
@@ -140,7 +170,12 @@ class Display(Counter):
 
 
 def _dry_run(
-    variants: list[Variant], ids: list[str] | None, epochs: str | None, probe: str | None, device: str
+    variants: list[Variant],
+    ids: list[str] | None,
+    epochs: str | None,
+    probe: str | None,
+    device: str,
+    keep: tuple[Keep, ...],
 ) -> None:
     from mi.engine.analyze import family_scopes
     from mi.engine.plan import make_plan
@@ -149,7 +184,9 @@ def _dry_run(
     session = Session({v.workspace.root: v.workspace for v in variants})
     plans = []
     for variant in variants:
-        plan = make_plan(session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device)
+        plan = make_plan(
+            session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device, keep=keep
+        )
         for line in plan_lines(plan):
             click.echo(line)
         plans.append(plan)
@@ -169,9 +206,10 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{len(plan.epochs)} checkpoints, {len(stale)} stale, {len(passes)} forward passes"
     ]
     if stale:
-        lines.append(f"  stale epochs: {_some(stale)}")
+        lines.append(f"  stale epochs: {some(stale)}")
     if plan.sites:
         lines.append(f"  sites: {', '.join(site.key for site in plan.sites)}")
+    lines += kept_lines(plan)
     for id, work in plan.work.items():
         if not work.stale:
             lines.append(f"  {id}: fresh")
@@ -200,12 +238,6 @@ def family_lines(scope: FamilyScope) -> list[str]:
         lines.append(f"  {id}: family, {len(share.epochs)} variants, {state}")
         lines += [f"    without {name}: {why}" for name, why in share.missing.items() if not share.lacking]
     return lines + [f"  {id}: {reason}" for id, reason in scope.broken.items()]
-
-
-def _some(epochs: tuple[int, ...]) -> str:
-    if len(epochs) <= 8:
-        return ", ".join(map(str, epochs))
-    return f"{', '.join(map(str, epochs[:4]))}, … {', '.join(map(str, epochs[-2:]))}"
 
 
 def _bytes(size: float) -> str:

@@ -40,6 +40,14 @@ class Site:
         """Whether the hook is a pattern."""
         return "*" in self.hook
 
+    @property
+    def position_axis(self) -> int:
+        """The axis that ``position`` indexes: the second, or the query's of patterns and scores.
+
+        Patterns and scores are (rows, head, query, key).
+        """
+        return 2 if self.hook.endswith(("hook_attn_scores", "hook_pattern")) else 1
+
     def expand(self, hooks: Iterable[str]) -> tuple[Site, ...]:
         """The sites that it stands for among these hooks; ``blocks.2`` comes before ``blocks.10``.
 

@@ -8,13 +8,16 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
+from mi.domain.keep import parse_keep
 from mi.domain.workspace import Variant
 from mi.engine.block import Outcome, run_block
 from mi.engine.evaluate import Failure
 from mi.engine.executor import Executor, InProcess
 from mi.engine.family import FamilyScope, family_scope
 from mi.engine.family_update import update_family
+from mi.engine.hooks import record_hooks
 from mi.engine.plan import Plan, make_plan
+from mi.engine.room import check_room
 from mi.engine.session import Session
 from mi.engine.summary import AnalysisSummary, VariantSummary, log_call
 from mi.engine.tasks import full_axis, make_tasks
@@ -48,6 +51,8 @@ def analyze(
     dtype: str = "float32",
     progress: Progress | None = None,
     executor: Executor | None = None,
+    keep: Iterable[str] = (),
+    keep_dtype: str | None = None,
 ) -> AnalysisSummary:
     """Bring artifacts up to date: one forward pass a stale checkpoint, whatever the number of analyzers.
 
@@ -64,6 +69,9 @@ def analyze(
         dtype: of weights and activations.
         progress: told as work goes on.
         executor: where blocks run; in this process by default.
+        keep: sites whose activations are kept (``blocks.0.mlp.hook_post@-1``, or a pattern):
+            an analyzer over kept sites makes no pass, and needs neither model nor checkpoint.
+        keep_dtype: ``float16`` halves what is kept, and is not exact; None for the precision of the pass.
 
     Raises:
         LockedError: another process is writing one of the variants.
@@ -73,6 +81,7 @@ def analyze(
     """
     asked = None if analyzers is None else list(analyzers)
     chosen = epochs if epochs is None or isinstance(epochs, str) else list(epochs)
+    kept = parse_keep(keep, keep_dtype)
     session = Session({v.workspace.root: v.workspace for v in variants})
     summary = AnalysisSummary()
     with ExitStack() as locks:
@@ -85,9 +94,17 @@ def analyze(
             start = time.perf_counter()
             with timed("plan"):
                 plan = make_plan(
-                    session, variant, analyzers=asked, epochs=chosen, probe=probe, device=device, dtype=dtype
+                    session,
+                    variant,
+                    analyzers=asked,
+                    epochs=chosen,
+                    probe=probe,
+                    device=device,
+                    dtype=dtype,
+                    keep=kept,
                 )
             plans.append((plan, time.perf_counter() - start))
+        check_room([plan for plan, _ in plans])
         scopes = family_scopes(variants, asked, probe, device, dtype)
         for plan, planning in plans:
             one, interrupted = _carry_out(plan, session, executor or InProcess(), progress)
@@ -132,10 +149,14 @@ def _carry_out(
     with timed("write", "lay arrays"):
         sweep(paths)
         axis = full_axis(plan)
+        stores = {plan.bench.store_of(work.item) for work in stale}
+        if paths.kept in stores:
+            sweep(paths.kept)
+            record_hooks(plan.bench)
         for work in stale:
-            prepare(paths, work.spec, axis, work.keep.keys())
-        if stale:
-            consolidate(paths.artifacts)
+            prepare(plan.bench.store_of(work.item), work.spec, axis, work.keep.keys())
+        for store in stores:
+            consolidate(store.artifacts)
     preparing = time.perf_counter() - start
     if progress is not None:
         progress.start(name, len(plan.stale_epochs))
@@ -153,13 +174,14 @@ def _carry_out(
         checkpoints=len(plan.epochs),
         forward_passes=outcome.passes,
         own_passes=outcome.own_passes,
-        analyzers=len(plan.bench.items),
+        analyzers=sum(item.keep is None for item in plan.bench.items.values()),
         computed=outcome.computed,
         fresh=sum(len(set(plan.epochs) & w.keep.keys()) for w in plan.work.values()),
         failures=[Failure(name, why, id) for id, why in plan.broken.items()]
         + [Failure(name, why, epoch=e) for e, why in plan.damaged.items()]
         + outcome.failures,
         skipped=dict(plan.skipped),
+        lost={id: work.lost for id, work in plan.work.items() if work.lost},
         seconds=outcome.seconds,
         analyzer_seconds=outcome.analyzers,
     )
@@ -169,12 +191,12 @@ def _carry_out(
             _trajectories(plan, summary)
     start = time.perf_counter()
     with timed("tidy", "regroup, merge records"):
-        if stale:
-            tidy(paths, [work.spec for work in stale])
+        for store in stores:
+            tidy(store, [work.spec for work in stale if plan.bench.store_of(work.item) == store])
     summary.seconds["write"] += time.perf_counter() - start
     reader, probe = ArtifactReader(paths), plan.bench.probe_name
     with timed("tidy", "look for results that are not finite"):
-        flagged = {id: list(reader.nonfinite(probe, id)) for id in plan.bench.items}
+        flagged = {id: list(reader.nonfinite(probe, id)) for id, i in plan.bench.items.items() if not i.keep}
     summary.nonfinite = {id: epochs for id, epochs in flagged.items() if epochs}
     return summary, outcome.interrupted
 

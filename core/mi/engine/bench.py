@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from mi.domain.keep import group_name
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
 from mi.engine.data import Subject
@@ -45,6 +46,10 @@ class Bench:
     def provenance(self) -> dict[str, Any]:
         """With what results are made: recorded, never hashed, since it ought not to matter."""
         return made_with(self.device, self.dtype)
+
+    def store_of(self, item: Item) -> VariantPaths:
+        """Where an item's group and commit records lie: kept activations have a hierarchy of their own."""
+        return self.paths.kept if item.keep else self.paths
 
     def group(self, item: Item, epochs: tuple[int, ...] | None = None) -> GroupSpec:
         """What the analyzer's group looks like in the store.
@@ -98,13 +103,14 @@ def lay_out(item: Item, probe: str, known: Mapping[str, Any], attrs: Mapping[str
             fill=output.fill_value,
             attrs={k: v for k in ("units", "description") if (v := getattr(output, k))},
             gaps=output.gaps,
+            batched=item.keep is not None,
         )
         for name, output in item.analyzer.outputs.items()
     )
     shaped = {name: axes[name] for name in sorted(axes)}
     return GroupSpec(
         probe=probe,
-        analyzer=item.id,
+        analyzer=group_name(item.keep.site) if item.keep else item.id,
         axes=axes,
         arrays=arrays,
         identity=digest_of([item.identity, shaped]),
@@ -135,6 +141,7 @@ def told_of(item: Item) -> dict[str, Any]:
         "options": dict(item.options),
         "plugin": item.plugin,
         "scope": analyzer.scope,
+        **item.attributes,
     }
 
 

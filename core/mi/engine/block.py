@@ -12,18 +12,20 @@ from attrs import define, field, frozen
 
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
+from mi.domain.keep import Keep
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident, Trial
 from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Failure, Moment, Needs, StrictError
 from mi.engine.item import Item
+from mi.engine.kept import KeptReader
 from mi.engine.model import Model
 from mi.engine.readahead import Loaded, read_ahead
 from mi.engine.resolve import set_up
 from mi.engine.results import Result, copied
 from mi.engine.session import Session
 from mi.engine.writer import BlockWriter, skipped
-from mi.errors import MiError, PlanError, PluginError
+from mi.errors import MiError, PlanError, PluginError, StoreError
 from mi.faults import details
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
@@ -46,7 +48,7 @@ class Task:
         probe: a saved probe's name.
         asked: ids of the analyzers of the plan, with those they need.
         device, dtype: of the passes.
-        checkpoints: all of the variant's, as planned.
+        checkpoints: all of the variant's, as planned; those included whose file is gone.
         epochs: in the order in which they are worked on; the reference first.
         contents: epoch -> hash of the checkpoint's bytes that the fingerprints are made of.
         work: epoch -> ids of the analyzers that are stale there, in order.
@@ -54,6 +56,8 @@ class Task:
         identities: analyzer -> identity of its group, as planned.
         reference: the reference epoch.
         trial: what a pass over a few rows told.
+        keep: sites whose activations are kept.
+        kept: epochs at which activations are read from the store instead of being captured.
     """
 
     root: Path
@@ -70,6 +74,8 @@ class Task:
     identities: Mapping[str, str]
     reference: int
     trial: Trial | None
+    keep: tuple[Keep, ...] = ()
+    kept: tuple[int, ...] = ()
 
 
 @define
@@ -123,11 +129,13 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     variant = session.workspace(task.root).variant(task.variant)
     every = tuple(c.epoch for c in task.checkpoints)
     with timed("plan", "bind analyzers to a block"):
-        bench, _, _ = set_up(variant, task.probe, task.asked, every, task.device, task.dtype, session)
+        bench, _, _ = set_up(
+            variant, task.probe, task.asked, every, task.device, task.dtype, session, task.keep
+        )
         block = _Block(task, bench, session)
     try:
         chosen = [at_epoch(task.checkpoints, e) for e in task.epochs]
-        with closing(read_ahead(chosen, task.contents, task.device)) as pace:
+        with closing(read_ahead(chosen, task.contents, task.device, block.unread)) as pace:
             start = time.perf_counter()
             for loaded in pace:
                 block.spent("load", start)
@@ -160,6 +168,8 @@ class _Block:
         self.task, self.bench, self.session = task, bench, session
         self.outcome = Outcome()
         self.reader = ArtifactReader(bench.paths)
+        self.kept = KeptReader(bench.paths, task.probe, len(bench.probe), task.device)
+        self.unread = {e for e in task.kept if not any(bench.items[id].file for id in task.work[e])}
         self.specs = {id: self._spec(id) for id in task.fingerprints}
         self.groups = {id: self._group(id) for id in task.fingerprints}
         self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
@@ -183,7 +193,8 @@ class _Block:
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
         fingerprints = self.task.fingerprints[id]
-        return GroupWriter(self.bench.paths, self.specs[id], planned, fingerprints, self.bench.provenance)
+        store = self.bench.store_of(self.bench.items[id])
+        return GroupWriter(store, self.specs[id], planned, fingerprints, self.bench.provenance)
 
     def spent(self, stage: str, start: float) -> None:
         self.outcome.seconds[stage] += time.perf_counter() - start
@@ -201,13 +212,21 @@ class _Block:
         sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
         model: Model | None = None
         activations: Mapping[str, torch.Tensor] = {}
+        read = checkpoint.epoch in self.task.kept
         try:
+            if read:
+                activations = self._read(checkpoint.epoch, sites)
             # Without any of these, weights alone are read.
-            if sites or any(item.analyzer.model or item.gradient_sites for item in items.values()):
+            if (sites and not read) or any(
+                item.analyzer.model or item.gradient_sites for item in items.values()
+            ):
                 resident = self._load(weights)
                 model = Model(resident, weights)
-                if sites:
+                if sites and not read:
                     activations = self._capture(resident, sites)
+        except StoreError as error:
+            self.damaged(checkpoint.epoch, f"kept activations: {error}")
+            return
         except MiError as error:
             self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
             return
@@ -251,7 +270,10 @@ class _Block:
         self.spent("analyze", start)
         start = time.perf_counter()
         with timed("write", "wait for the writer", checkpoint.epoch):
-            self.writer.put(checkpoint.epoch, results, loaded.nonfinite)
+            bad = loaded.nonfinite
+            if checkpoint.epoch in self.unread:
+                bad = self.kept.nonfinite(checkpoint.epoch, sites)
+            self.writer.put(checkpoint.epoch, results, bad)
         self.spent("write", start)
         self.strict()
 
@@ -283,6 +305,13 @@ class _Block:
             resident.load(weights)
         self.spent("load", start)
         return resident
+
+    def _read(self, epoch: int, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
+        start = time.perf_counter()
+        with timed("load", "read kept activations", epoch):
+            activations = self.kept.read(epoch, sites)
+        self.spent("load", start)
+        return activations
 
     def _capture(self, resident: Resident, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
         start = time.perf_counter()

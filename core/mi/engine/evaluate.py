@@ -228,4 +228,4 @@ class Moment:
         return {id: Copies(result, self.device) for (id, moment), result in needs.items() if moment == at}
 
     def _fault(self, item: Item, what: str) -> PluginError:
-        return PluginError(f"analyzer {item.id} of plugin {item.plugin} at epoch {self.epoch}: {what}")
+        return PluginError(f"{item.called} at epoch {self.epoch}: {what}")

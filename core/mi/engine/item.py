@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from mi.domain.analyzer import Analyzer, Derived, GradientNeed, Site
 from mi.domain.family import Family
+from mi.domain.keep import Keep
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of
@@ -37,6 +38,8 @@ class Item:
         gradients: rows (a mask's name; empty for all) -> gradients over them, patterns expanded.
         plugin: plugin, distribution and version that it comes from, for messages.
         identity: digest of the declaration, options, derived quantities, context, probe and dtype.
+        keep: the request that it stands for, where it is no plugin's analyzer but keeps a site's activations.
+        attributes: what is recorded with its group beside what is recorded with every group (JSON).
     """
 
     analyzer: Analyzer
@@ -47,11 +50,20 @@ class Item:
     identity: str
     globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
     gradients: Mapping[str, GradientNeed] = field(factory=dict)
+    keep: Keep | None = None
+    attributes: Mapping[str, Any] = field(factory=dict)
 
     @property
     def gradient_sites(self) -> tuple[Site, ...]:
         """Sites whose gradients are read, whatever the rows, patterns expanded."""
         return tuple(dict.fromkeys(site for need in self.gradients.values() for site in need.sites))
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        if self.keep is not None:
+            return f"keeping {self.keep.site.key}"
+        return f"analyzer {self.id} of plugin {self.plugin}"
 
     @property
     def id(self) -> str:
@@ -62,6 +74,11 @@ class Item:
     def weights(self) -> bool:
         """Whether weights are read, by it or by a derived quantity."""
         return self.analyzer.weights or any(d.weights for d in self.analyzer.all_derived())
+
+    @property
+    def file(self) -> bool:
+        """Whether the checkpoint itself is read, and not only what a pass shows."""
+        return self.weights or self.analyzer.model or bool(self.gradients)
 
     def said(self, error: BaseException) -> str:
         """What its function raised, in one line; with the line in its package or local file."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint
+from mi.domain.keep import Keep
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs
 from mi.engine.capture import Trial
 from mi.engine.epochs import choose_epochs, hash_checkpoints
 from mi.engine.item import Item
+from mi.engine.kept import Known, find_known, refuse_other_dtypes
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
 from mi.engine.sites import SitesError, with_sites
-from mi.errors import MiError, PluginError, UnknownNameError
-from mi.store.checkpoints import list_checkpoints
-from mi.store.layout import VariantPaths
+from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
 
 
@@ -41,6 +41,8 @@ class Plan:
         digests: epoch -> hash of the checkpoint's bytes.
         sites: every site that stale work needs.
         trial: what a pass over a few rows told; None when no pass is needed.
+        known: checkpoints whose file is gone, and the activations that are kept.
+        kept_epochs: stale checkpoints whose activations are read from the store instead of being captured.
     """
 
     bench: Bench
@@ -55,6 +57,8 @@ class Plan:
     digests: Mapping[int, str]
     sites: tuple[Site, ...] = ()
     trial: Trial | None = None
+    known: Known = field(factory=lambda: Known(()))
+    kept_epochs: tuple[int, ...] = ()
 
     @property
     def variant(self) -> Variant:
@@ -68,8 +72,9 @@ class Plan:
 
     @property
     def pass_epochs(self) -> tuple[int, ...]:
-        """Checkpoints that will be passed forward, sorted: those where stale work needs a site."""
-        return tuple(sorted({e for w in self.work.values() if w.item.sites for e in w.stale}))
+        """Checkpoints that will be passed forward, sorted: stale work needs a site that is not kept."""
+        needing = {e for w in self.work.values() if w.item.sites for e in w.stale}
+        return tuple(sorted(needing - set(self.kept_epochs)))
 
     def after(self) -> dict[str, dict[int, str]]:
         """What will be committed when all goes well: analyzer id -> epoch -> fingerprint."""
@@ -88,6 +93,7 @@ def make_plan(
     probe: str | None = None,
     device: str = "cpu",
     dtype: str = "float32",
+    keep: Sequence[Keep] = (),
 ) -> Plan:
     """Plan one variant.
 
@@ -98,25 +104,31 @@ def make_plan(
         epochs: a schedule such as ``0:1500:100`` (checkpoints that it names) or a list (each must exist).
         probe: a saved probe; None for the family's default.
         device, dtype: of the passes.
+        keep: sites whose activations are to be kept.
 
     Raises:
         UnknownNameError: an analyzer, probe or epoch that does not exist, or no checkpoint at all.
         PlanError: work that cannot be done as asked.
         PluginError: in strict mode, an analyzer that cannot be had.
     """
-    paths = VariantPaths(variant.folder)
-    checkpoints = list_checkpoints(paths)
+    asked = None if analyzers is None else list(analyzers)
+    known = find_known(variant, probe, dtype)
+    checkpoints = known.checkpoints
     if not checkpoints:
         raise UnknownNameError(f"variant {variant.id} has no checkpoints yet (see `mi train`)")
     chosen = choose_epochs(checkpoints, epochs)
     every = tuple(c.epoch for c in checkpoints)
     with timed("plan", "bind analyzers"):
-        bench, skipped, broken = set_up(variant, probe, analyzers, every, device, dtype, session)
+        bench, skipped, broken = set_up(variant, probe, asked, every, device, dtype, session, keep)
+    refuse_other_dtypes(bench, known)
     with timed("plan", "hash checkpoints"):
-        digests, damaged = hash_checkpoints(checkpoints)
+        digests, damaged = hash_checkpoints(tuple(c for c in checkpoints if c.epoch not in known.absent))
+    digests = dict(sorted({**digests, **known.absent}.items()))
     while True:
         with timed("plan", "compare fingerprints"):
-            work, wanted = share(bench, chosen, digests, every[-1])
+            work, wanted = share(bench, chosen, digests, every[-1], known)
+        if asked is not None:
+            _refuse_lost(asked, work)
         plan = Plan(
             bench=bench,
             checkpoints=checkpoints,
@@ -128,16 +140,41 @@ def make_plan(
             broken=broken,
             damaged=damaged,
             digests=digests,
+            known=known,
+            kept_epochs=_readable(work, known, digests),
         )
         try:
             with timed("plan", "try a few rows"):
                 return with_sites(session, plan)
         except SitesError as error:
-            if analyzers is not None:
+            if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
                 raise
             if variant.workspace.host.strict:
                 raise PluginError(blamed(variant.family, variant.workspace.host, *error.faults[0])) from error
             bench, broken = _without(bench, dict(error.faults), broken)
+
+
+def _refuse_lost(asked: Iterable[str], work: Mapping[str, Work]) -> None:
+    """Refuse an analyzer that was asked for by name and cannot be had at any epoch.
+
+    Raises:
+        PlanError: names it.
+    """
+    for id in asked:
+        one = work.get(id)
+        if one is not None and one.lost and not one.stale and not one.keep:
+            raise PlanError(
+                f"analyzer {id}: the checkpoints are gone, and it reads more than what is kept of them"
+            )
+
+
+def _readable(work: Mapping[str, Work], known: Known, digests: Mapping[int, str]) -> tuple[int, ...]:
+    """Stale epochs at which every site that stale work needs is kept."""
+    sites: dict[int, set[Site]] = {}
+    for one in work.values():
+        for epoch in one.stale:
+            sites.setdefault(epoch, set()).update(one.item.sites)
+    return tuple(sorted(e for e, some in sites.items() if some and known.holds(some, e, digests[e])))
 
 
 def _without(

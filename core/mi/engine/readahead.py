@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,10 @@ def read_weights(checkpoint: Checkpoint, device: str, content: str | None = None
 
 
 def read_ahead(
-    checkpoints: Sequence[Checkpoint], contents: Mapping[int, str], device: str
+    checkpoints: Sequence[Checkpoint],
+    contents: Mapping[int, str],
+    device: str,
+    unread: Collection[int] = (),
 ) -> Generator[Loaded, None, None]:
     """Each checkpoint with its weights, or with the error that says why there are none.
 
@@ -63,9 +66,12 @@ def read_ahead(
         contents: epoch -> the hash that was planned with. Results must not be committed as those of other
             bytes, so a file that was replaced meanwhile is an error.
         device: where the weights are to be.
+        unread: epochs whose file is not opened, since nobody asks for their weights.
     """
 
     def read(checkpoint: Checkpoint) -> Loaded:
+        if checkpoint.epoch in unread:
+            return Loaded(checkpoint)
         try:
             with timed("read", epoch=checkpoint.epoch):
                 weights = read_weights(checkpoint, "cpu", contents[checkpoint.epoch])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from mi.domain.keep import Keep
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs
@@ -11,7 +12,9 @@ from mi.engine.capture import UnbuiltError
 from mi.engine.data import Subject
 from mi.engine.fit import check_gradients, misfit, of_variants, unfit
 from mi.engine.graph import close
+from mi.engine.hooks import recorded_hooks
 from mi.engine.item import Item, make_item
+from mi.engine.keep import expand, make_keep
 from mi.engine.session import Session
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.store.layout import VariantPaths
@@ -25,6 +28,7 @@ def set_up(
     device: str,
     dtype: str,
     session: Session | None = None,
+    keep: Sequence[Keep] = (),
 ) -> tuple[Bench, dict[str, str], dict[str, str]]:
     """Bind a request to a variant.
 
@@ -34,7 +38,9 @@ def set_up(
         asked: ids of analyzers; None for those that family.json lists.
         epochs: epochs of the variant's checkpoints.
         device, dtype: of the passes.
-        session: holds the model, which is built where an analyzer's sites or dimensions depend on it.
+        session: holds the model, which is built where an analyzer's sites or dimensions depend on it and
+            no kept activations say what its hooks are.
+        keep: sites whose activations are to be kept.
 
     Returns:
         The bench; analyzers of family.json that do not apply to this probe, with the reason; and those that
@@ -68,15 +74,18 @@ def set_up(
         reason = misfit(analyzer, probe)
         if reason:
             raise PlanError(f"analyzer {analyzer.id} on probe {name}: {reason}")
+    recorded = recorded_hooks(variant, name, probe.n_ctx, dtype)
     subject = Subject(
         parameters=dict(variant.parameters),
         dimensions=dict(variant.code.dimensions()),
         context=dict(variant.code.context()),
         probe=probe,
         epochs=epochs,
-        hooks=(session or Session()).hooks(variant, device, dtype, probe.tokens),
+        hooks=recorded or (session or Session()).hooks(variant, device, dtype, probe.tokens),
     )
-    items: dict[str, Item] = {}
+    # Kept sites come first: they are copied before any analyzer sees them.
+    kept = [make_keep(variant, one, subject, dtype) for one in expand(keep, subject.hooks)] if keep else []
+    items: dict[str, Item] = {item.id: item for item in kept}
     bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype)
     for analyzer in chain:  # every complaint about a declaration comes before any work
         try:

@@ -142,19 +142,24 @@ def _plain(value: Any) -> tuple[Array, np.dtype[Any]]:
 
 
 def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Array, Any]:
-    """A copy of the stored dtype; and, where whole numbers may not fit it, whether some did not."""
+    """A copy of the stored dtype; and, where numbers may not fit it, whether some did not."""
     import torch
 
     doubtful = stored.kind in "iu" and not np.can_cast(dtype, stored, casting="safe")
+    half = stored == np.float16 and dtype != stored  # its range is small enough to be left by what is sound
     if not isinstance(value, torch.Tensor):
         with np.errstate(over="ignore"):  # an infinity is flagged when it is stored, a tensor's too
             array = np.array(value, dtype=stored, copy=True)
+        if half:
+            return array, bool((np.isinf(array) & np.isfinite(value)).any())
         return array, not np.array_equal(array, value) if doubtful else None
     kinds = {one: kind for kind, one in _dtypes().items()}
     with torch.no_grad():
         # A dtype that torch lacks is cast by the writer.
         tensor = torch.empty(value.shape, dtype=kinds.get(stored, value.dtype), device=value.device)
         tensor.copy_(value)  # contiguous, conjugated where it has to be
+        if half:
+            return tensor, (tensor.isinf() & value.isfinite()).any()
         if not doubtful:
             return tensor, None
         lost = _signed(tensor.to(value.dtype)) != _signed(value)
@@ -165,7 +170,8 @@ def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Ar
 
 def _believe(name: str, stored: np.dtype[Any], doubt: bool, fault: Fault) -> None:
     if doubt:
-        raise fault(f"output {name!r} holds numbers that {stored} cannot")
+        why = ": their range ends at ±65504" if stored == np.float16 else ""
+        raise fault(f"output {name!r} holds numbers that {stored} cannot{why}")
 
 
 def _signed(tensor: torch.Tensor) -> torch.Tensor:

@@ -66,19 +66,33 @@ class Hooks(Mapping[str, tuple[int, ...]]):
         return dict.fromkeys(self._build().model.hook_dict)
 
     @cached_property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def _held(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Data type and shape of one row at every hook that fires."""
         import torch
 
         resident = self._build()
         found = resident.run(torch.as_tensor(self._tokens, device=resident.device), None)
-        return {name: tuple(tensor.shape[1:]) for name, tensor in found.items()}
+        return {n: (str(t.dtype).removeprefix("torch."), tuple(t.shape[1:])) for n, t in found.items()}
+
+    def dtype(self, hook: str) -> str:
+        """The data type of a hook's activation, as torch names it.
+
+        Raises:
+            PlanError: it never fires.
+        """
+        if hook not in self._held:
+            raise PlanError(f"hook {hook} exists but never fires in this model")
+        return self._held[hook][0]
+
+    def table(self) -> dict[str, Any]:
+        """Hook -> [data type, shape of one row], or None where it never fires: what can be recorded."""
+        return {n: [self._held[n][0], list(self._held[n][1])] if n in self._held else None for n in self}
 
     def __getitem__(self, hook: str) -> tuple[int, ...]:
         if hook not in self._names:
             raise KeyError(hook)
-        if hook not in self._shapes:
-            raise PlanError(f"hook {hook} exists but never fires in this model")
-        return self._shapes[hook]
+        self.dtype(hook)
+        return self._held[hook][1]
 
     def __contains__(self, hook: object) -> bool:
         return hook in self._names

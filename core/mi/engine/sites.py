@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from mi.domain.analyzer import Site
+from mi.domain.keep import PREFIX
 from mi.engine.capture import TRIAL_ROWS, Resident, Trial
 from mi.engine.differentiate import Differentiator
+from mi.engine.hooks import RecordedHooks
 from mi.engine.item import Item
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
@@ -32,7 +34,8 @@ class SitesError(PlanError):
     def __init__(self, faults: list[tuple[str, MiError]]) -> None:
         self.faults = faults
         id, error = faults[0]
-        super().__init__(f"analyzer {id}: {error}")
+        name = f"--keep {id.removeprefix(PREFIX)}" if id.startswith(PREFIX) else f"analyzer {id}"
+        super().__init__(f"{name}: {error}")
 
 
 def with_sites(session: Session, plan: Plan) -> Plan:
@@ -41,11 +44,15 @@ def with_sites(session: Session, plan: Plan) -> Plan:
     Raises:
         SitesError: some of them cannot be captured.
     """
-    stale = [w.item for w in plan.work.values() if w.stale]
-    sites = tuple(dict.fromkeys(site for item in stale for site in item.sites))
+    passes = set(plan.pass_epochs)
+    passed = [w.item for w in plan.work.values() if passes & set(w.stale)]
+    graded = [w.item for w in plan.work.values() if w.stale and w.item.gradients]
+    stale = list(dict.fromkeys([*passed, *graded]))
+    sites = tuple(dict.fromkeys(site for item in passed for site in item.sites))
     if not sites and not any(item.gradients for item in stale):
         return plan
     model = session.model(plan.variant, plan.bench.device, plan.bench.dtype)
+    _refuse_other_hooks(model, plan)
     _blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
     trial = _trial(model, plan, stale, sites) if sites else None
     _differentiate(model, plan)
@@ -82,6 +89,22 @@ def _try_gradients(
             few.by_weights(weights, rows)
         if need.sites:
             few.by_sites(model, need.sites, rows)
+
+
+def _refuse_other_hooks(model: Resident, plan: Plan) -> None:
+    """What was recorded of the model is what patterns were expanded by.
+
+    Raises:
+        PlanError: the model has other hooks by now.
+    """
+    told, now = set(plan.bench.subject.hooks), set(model.model.hook_dict)
+    if isinstance(plan.bench.subject.hooks, RecordedHooks) and told != now:
+        few = ", ".join(sorted(told ^ now)[:3])
+        raise PlanError(
+            f"{plan.variant.id}: the model has other hooks ({few}) than when activations were kept, so its "
+            f"family's code has changed; drop them: `mi cache rm {plan.variant.id} "
+            f"--probe {plan.bench.probe_name}`"
+        )
 
 
 def _blame(items: list[Item], check: Callable[[Item], object]) -> None:

@@ -31,6 +31,7 @@ class VariantSummary:
         seconds: stage -> seconds; `write` is what the passes waited for.
         analyzer_seconds: analyzer -> seconds.
         nonfinite: analyzer -> epochs whose results (or weights) are not finite; None for what has no epochs.
+        lost: analyzer -> epochs at which it cannot be had any more: see :class:`mi.engine.shares.Work`.
         left_out: of a family: analyzer -> variant that takes no part -> why.
     """
 
@@ -46,6 +47,7 @@ class VariantSummary:
     seconds: dict[str, float] = field(factory=lambda: dict.fromkeys(STAGES, 0.0))
     analyzer_seconds: dict[str, float] = field(factory=dict)
     nonfinite: dict[str, list[int | None]] = field(factory=dict)
+    lost: dict[str, tuple[int, ...]] = field(factory=dict)
     left_out: dict[str, dict[str, str]] = field(factory=dict)
 
     def line(self) -> str:

@@ -43,7 +43,7 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         root=bench.variant.workspace.root,
         variant=bench.variant.id,
         probe=bench.probe_name,
-        asked=tuple(bench.items),
+        asked=tuple(id for id, item in bench.items.items() if item.keep is None),
         device=bench.device,
         dtype=bench.dtype,
         checkpoints=plan.checkpoints,
@@ -56,4 +56,6 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         identities={id: plan.work[id].spec.identity for id, there in here.items() if there},
         reference=plan.reference,
         trial=plan.trial,
+        keep=tuple(item.keep for item in bench.items.values() if item.keep is not None),
+        kept=tuple(e for e in epochs if e in set(plan.kept_epochs)),
     )

@@ -91,6 +91,9 @@ def _span(
     spec = plan.bench.group(item, ordered)
     fingerprint = digest_of([*said, spec.identity])
     fresh = not lacking and stored(plan.bench.paths, spec)[1] == fingerprint
+    gone = sorted(epochs & plan.known.absent.keys())
+    if item.weights and gone and not fresh:
+        lacking = f"it reads the weights of epoch {gone[0]}, whose checkpoint is gone"
     return Span(item, spec, ordered, fingerprint, fresh, lacking)
 
 

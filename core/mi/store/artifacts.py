@@ -14,7 +14,7 @@ from xarray.core import indexing
 
 from mi.errors import StoreError, unknown
 from mi.store.arrays import Array
-from mi.store.commits import Commits
+from mi.store.commits import Commits, inexact
 from mi.store.files import store_errors
 from mi.store.groups import Group, open_group
 from mi.store.keys import Keys, hierarchy, keys_of
@@ -100,8 +100,9 @@ class ArtifactReader:
     def dataset(self, probe: str, analyzer: str) -> xr.Dataset:
         """All committed epochs, sorted; variables are read when their values are asked for.
 
-        Coordinates are loaded. Reading a variable later raises StoreError when a chunk is damaged, or when
-        the group was computed anew meanwhile (open it again).
+        Coordinates are loaded. An attribute ``from_float16`` holds the epochs, if any, that were computed of
+        activations kept as float16. Reading a variable later raises StoreError when a chunk is damaged, or
+        when the group was computed anew meanwhile (open it again).
 
         Raises:
             UnknownNameError: nothing of that name is there.
@@ -196,6 +197,7 @@ class Artifacts:
                 variables[name] = variables[name].isel(epoch=order)
         coords = {n: xr.Variable((n,), values, arrays[n].attrs) for n, values in index.items()}
         attrs = {**self.group.attrs, "analyzer": self.analyzer, "probe": self.probe}
+        attrs |= {f"from_{name}": epochs for name, epochs in inexact(self._guard.epochs).items()}
         return xr.Dataset(variables, coords, attrs)
 
 

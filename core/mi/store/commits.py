@@ -174,6 +174,18 @@ class Commits:
         write_json(path, data | dict(provenance))
 
 
+def inexact(fingerprints: Mapping[int, str]) -> dict[str, list[int]]:
+    """Data type -> epochs whose results were made of activations kept in it, where that is not exact.
+
+    A fingerprint says so after a ``~``: see :func:`mi.engine.shares.marked`.
+    """
+    found: dict[str, list[int]] = {}
+    for epoch, said in fingerprints.items():
+        for name in filter(None, said.partition("~")[2].split(",")):
+            found.setdefault(name, []).append(epoch)
+    return found
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_bytes())

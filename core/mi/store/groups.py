@@ -119,7 +119,7 @@ def node_of(
 ) -> dict[str, Any]:
     """The metadata of an array, cut by the rule of :func:`mi.store.schema.cut`."""
     size = np.dtype(spec.dtype).itemsize
-    return array_node(spec, shape, cut(shape, size, epochal=epochal, layout=layout))
+    return array_node(spec, shape, cut(shape, size, epochal=epochal, layout=layout, batched=spec.batched))
 
 
 def write_values(array: Array, values: np.ndarray) -> list[Path]:

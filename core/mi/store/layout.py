@@ -9,9 +9,21 @@ from attrs import frozen
 
 @frozen
 class VariantPaths:
-    """Paths inside ``results/<family>/<variant>/``."""
+    """Paths inside ``results/<family>/<variant>/``.
+
+    Attributes:
+        root: the variant's folder.
+        keeps: whether ``artifacts`` and ``commits`` are those of kept activations, which are laid, written,
+            committed, read and checked in the same way; see :attr:`kept`.
+    """
 
     root: Path
+    keeps: bool = False
+
+    @property
+    def kept(self) -> VariantPaths:
+        """The same variant's kept activations, seen as the artifacts of analyzers named as sites."""
+        return VariantPaths(self.root, keeps=True)
 
     @property
     def config(self) -> Path:
@@ -41,12 +53,12 @@ class VariantPaths:
     @property
     def artifacts(self) -> Path:
         """Artifacts (zarr, ``<probe>/<analyzer>/<array>``)."""
-        return self.root / "artifacts.zarr"
+        return self.root / ("activations.zarr" if self.keeps else "artifacts.zarr")
 
     @property
     def commits(self) -> Path:
         """Commit records, ``<probe>/<analyzer>/<block>.json``."""
-        return self.root / "commits"
+        return self.root / ("activations.commits" if self.keeps else "commits")
 
     @property
     def staging(self) -> Path:

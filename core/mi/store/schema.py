@@ -23,6 +23,9 @@ CHUNK_BYTES = 2**18  # of a chunk of several rows
 SHARD_BYTES = 2**23  # of a shard, which is held in memory until its block is written
 WHOLE_BYTES = 2**20  # arrays up to this size end as a single file
 INNER_BYTES = 16 * 2**20  # one epoch is split along its other dimensions only above this
+# Kept activations are read a range of the probe's rows at a time: an epoch is one file of chunks of so many
+# bytes, and of several files only above the second.
+BATCH_BYTES, FILE_BYTES = 2**20, 2**28
 BLOCKS, WHOLE = "blocks", "whole"
 RESERVED = ("epoch", "committed")
 
@@ -38,6 +41,7 @@ class ArraySpec:
         fill: what stands for "missing".
         attrs: units, description.
         gaps: whether NaN is an ordinary value of it.
+        batched: whether a large epoch is read a range of the second dimension at a time.
     """
 
     name: str
@@ -46,6 +50,7 @@ class ArraySpec:
     fill: Any
     attrs: Mapping[str, Any] = field(factory=dict)
     gaps: bool = False
+    batched: bool = False
 
 
 @frozen(eq=False)
@@ -114,7 +119,7 @@ class Cut:
     inner: tuple[int, ...]
 
 
-def cut(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str) -> Cut:
+def cut(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str, batched: bool = False) -> Cut:
     """How an array is cut.
 
     Args:
@@ -122,6 +127,7 @@ def cut(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str) ->
         itemsize: bytes a cell.
         epochal: whether the first axis is cut by blocks of epochs.
         layout: ``blocks`` while work goes on; ``whole`` gives a small array a single file.
+        batched: see :class:`ArraySpec`.
     """
     if not shape or not epochal:
         parts = _split(tuple(max(n, 1) for n in shape), itemsize)
@@ -134,20 +140,25 @@ def cut(shape: tuple[int, ...], itemsize: int, *, epochal: bool, layout: str) ->
     else:
         fitting = max((SHARD_BYTES if sharded else CHUNK_BYTES) // row, 1)
         epochs = min(BLOCK, 1 << (fitting.bit_length() - 1), *([length] if length <= BLOCK else []))
+    if epochs == 1 and batched:
+        part, most = _split(inner, itemsize, BATCH_BYTES), _split(inner, itemsize, FILE_BYTES)
+        # A file holds whole chunks: as many as there are, or as fit.
+        file = [p * (-(-m // p) if m == n else m // p) for p, m, n in zip(part, most, inner, strict=True)]
+        return Cut((1, *file), (1, *part))
     if epochs == 1:
         parts = (1, *_split(inner, itemsize))
         return Cut(parts, parts)
     return Cut((epochs, *inner), (1, *inner) if sharded else (epochs, *inner))
 
 
-def _split(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """``shape`` cut along its leading axes until a chunk holds at most 16 MiB."""
+def _split(shape: tuple[int, ...], itemsize: int, most: int = INNER_BYTES) -> tuple[int, ...]:
+    """``shape`` cut along its leading axes until a chunk holds at most ``most`` bytes."""
     parts = list(shape)
     for axis in range(len(parts)):
         rest = itemsize * int(np.prod(parts[axis + 1 :], dtype=np.int64))
-        if parts[axis] * rest <= INNER_BYTES:
+        if parts[axis] * rest <= most:
             break
-        parts[axis] = max(INNER_BYTES // rest, 1)
+        parts[axis] = max(most // rest, 1)
     return tuple(parts)
 
 
