@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from mi.store.layout import VariantPaths
 from mi.store.schema import ArraySpec, GroupSpec
 
 EPOCHS = (0, 50, 100, 200, 400)
-ITEM: Any = SimpleNamespace(id="a.b")
 WHOLE = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
 DTYPES = [*WHOLE, "float16", "float32", "float64", "complex64"]
 
@@ -28,7 +26,7 @@ DTYPES = [*WHOLE, "float16", "float32", "float64", "complex64"]
 def made(value: Any, dtype: str) -> Result:
     array = ArraySpec("x", ("epoch", "n"), dtype, 0)
     spec = GroupSpec("full", "a.b", {"n": np.arange(len(value))}, (array,), "")
-    return conform({"x": value}, ITEM, spec, PluginError)
+    return conform({"x": value}, spec, PluginError)
 
 
 @pytest.mark.parametrize("stored", DTYPES)

@@ -57,6 +57,7 @@ class CheckpointData:
         reference: analyzer id -> {output: tensor} of the reference checkpoint.
         derive: computes shared quantities; read them with :meth:`derived`.
         globs: key of each declared site pattern -> the hooks that it stands for, in natural order.
+        doubts: what :meth:`refuse_if` noted.
         differentiate: gives shared gradients; read them with :meth:`gradients`.
     """
 
@@ -72,6 +73,7 @@ class CheckpointData:
     globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
     differentiate: Callable[[str], Gradients] | None = None
     _model: Model | None = None
+    doubts: list[tuple[str, torch.Tensor]] = field(factory=list, repr=False)
 
     @property
     def model(self) -> Model:
@@ -148,6 +150,18 @@ class CheckpointData:
             raise PlanError("gradients are read but not declared; declare gradients=(GradientNeed(…),)")
         return self.differentiate(rows)
 
+    def refuse_if(self, flag: torch.Tensor, why: str) -> None:
+        """Have no result if ``flag`` is true, which nobody waits for here.
+
+        ``if bool(flag): raise`` would stop until the device has worked everything out; this notes the doubt,
+        and the writer looks at it when the result has arrived anyway.
+
+        Args:
+            flag: bool, (); on ``device``.
+            why: a clause that says what is wrong.
+        """
+        self.doubts.append((why, flag))
+
     def mask(self, name: str) -> torch.Tensor:
         """A mask over rows as a bool tensor on ``device``, (rows,)."""
         return self._tensor(self.probe.masks[name])
@@ -162,7 +176,8 @@ class CheckpointData:
 
         if array is None:
             raise PlanError("the probe has no labels")
-        return torch.tensor(array, device=self.device)  # a copy: the probe's own is everybody's
+        # A copy, for the probe's own is everybody's; queued, not awaited.
+        return torch.tensor(array).to(self.device, non_blocking=True)
 
 
 @define(eq=False)

@@ -82,6 +82,7 @@ class Moment:
         self.epoch, self.index, self.device = epoch, index, device
         self.activations, self.weights = activations, weights
         self.derived: dict[str, Any] = {}
+        self.doubts: dict[str, list[tuple[str, Any]]] = {}  # of derived quantities
         self.askers: dict[str, int] = {}
         for item in items.values():
             for quantity in item.analyzer.all_derived():
@@ -135,7 +136,7 @@ class Moment:
             if versions(value) != before:
                 self.derived.pop(name, None)  # the next asker computes it anew
                 raise self._fault(item, f"changed {name} in place, which others read too")
-        return conform(result, item, spec, partial(self._fault, item), used)
+        return evolve(conform(result, spec, partial(self._fault, item), data.doubts), used=used)
 
     def _data(self, item: Item, needs: Needs) -> tuple[CheckpointData, set[str], list[tuple[str, Any, Any]]]:
         """What the analyzer sees, what of it is watched by checksum, and what by version counters."""
@@ -145,7 +146,7 @@ class Moment:
 
         def derive(id: str) -> Any:
             quantity = Declared("derived quantity", derived)[id]
-            value = self._derive(quantity, item)
+            value = self._derive(quantity, item, data.doubts)
             shared.append((id, versions(value), value))
             return value
 
@@ -192,8 +193,11 @@ class Moment:
         )
         return data, watched
 
-    def _derive(self, quantity: Derived, item: Item) -> Any:
-        """A shared quantity: computed when it is first asked for, kept until its last asker is done."""
+    def _derive(self, quantity: Derived, item: Item, doubts: list[tuple[str, Any]]) -> Any:
+        """A shared quantity: computed when it is first asked for, kept until its last asker is done.
+
+        Its doubts are those of everybody who asks.
+        """
         if quantity.id not in self.derived:
             inner = {d.id: d for d in quantity.derived}
             data, watched = self._view(
@@ -201,7 +205,7 @@ class Moment:
             )
             data = evolve(
                 data,
-                derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item),
+                derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item, data.doubts),
             )
             changed: list[str] = []
             try:
@@ -211,7 +215,8 @@ class Moment:
                 changed = self.watch.changed(watched, f"derived quantity {quantity.id}")
             if changed:
                 raise PluginError(f"derived quantity {quantity.id} changed {', '.join(changed)} in place")
-            self.derived[quantity.id] = value
+            self.derived[quantity.id], self.doubts[quantity.id] = value, data.doubts
+        doubts += self.doubts[quantity.id]
         return self.derived[quantity.id]
 
     def finish(self, item: Item) -> None:

@@ -7,14 +7,13 @@ dtypes) is checked at once; whether whole numbers fit their dtype is worked out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 
-from mi.engine.item import Item
 from mi.errors import PluginError
 from mi.store.schema import GroupSpec
 
@@ -35,13 +34,13 @@ class Result:
     Attributes:
         arrays: output -> its values, of the stored dtype, shared with nobody; a tensor that the device may
             still be working on, or an array.
-        doubts: output -> (), bool: whether it was given numbers that its dtype cannot hold.
+        doubts: sentences, each with a bool tensor, (), that says whether it is true; then there is no result.
         fault: makes the error that a doubt turns into.
         used: (analyzer, epoch) of the results, not committed yet, that it was made from.
     """
 
     arrays: Mapping[str, Array]
-    doubts: Mapping[str, torch.Tensor] = field(factory=dict)
+    doubts: tuple[tuple[str, torch.Tensor], ...] = ()
     fault: Fault = PluginError
     used: tuple[tuple[str, int], ...] = ()
 
@@ -52,8 +51,9 @@ class Result:
             PluginError: a doubt came true.
         """
         arrays = {name: _numpy(array) for name, array in self.arrays.items()}
-        for name, doubt in self.doubts.items():
-            _believe(name, arrays[name].dtype, bool(doubt), self.fault)
+        for why, doubt in self.doubts:
+            if bool(doubt):
+                raise self.fault(why)
         return arrays
 
 
@@ -86,13 +86,21 @@ def copied(array: Array, device: str) -> torch.Tensor:
 
 
 def conform(
-    result: Any, item: Item, spec: GroupSpec, fault: Fault, used: tuple[tuple[str, int], ...] = ()
+    result: Any, spec: GroupSpec, fault: Fault, doubts: Iterable[tuple[str, torch.Tensor]] = ()
 ) -> Result:
     """What an analyzer returned as the outputs that it declared: names, shapes and dtypes checked, copied.
+
+    Args:
+        result: what it returned.
+        spec: its group in the store.
+        fault: makes an error of a sentence.
+        doubts: its own, see :meth:`mi.engine.data.CheckpointData.refuse_if`.
 
     Raises:
         PluginError: as ``fault`` says it.
     """
+    import torch
+
     if not isinstance(result, Mapping):
         raise fault(f"returned {type(result).__name__}, expected a mapping of outputs to arrays")
     declared = {array.name: array for array in spec.arrays}
@@ -102,7 +110,7 @@ def conform(
     if lacking:
         raise fault(f"did not return output {', '.join(map(repr, lacking))}")
     arrays: dict[str, Array] = {}
-    doubts: dict[str, torch.Tensor] = {}
+    every = list(doubts)
     for name, array in declared.items():
         try:
             value, dtype = _plain(result[name])
@@ -117,11 +125,13 @@ def conform(
         if not np.can_cast(dtype, stored, casting="same_kind"):
             raise fault(f"output {name!r} has dtype {dtype}, expected {array.dtype}")
         arrays[name], doubt = _cast(value, dtype, stored)
-        if isinstance(doubt, bool):
-            _believe(name, stored, doubt, fault)
-        elif doubt is not None:
-            doubts[name] = doubt
-    return Result(arrays, doubts, fault, used)
+        limits = ": their range ends at ±65504" if stored == np.float16 else ""
+        why = f"output {name!r} holds numbers that {stored} cannot{limits}"
+        if isinstance(doubt, torch.Tensor):
+            every.append((why, doubt))
+        elif doubt:
+            raise fault(why)
+    return Result(arrays, tuple(every), fault)
 
 
 def _plain(value: Any) -> tuple[Array, np.dtype[Any]]:
@@ -141,7 +151,7 @@ def _plain(value: Any) -> tuple[Array, np.dtype[Any]]:
     return array, array.dtype
 
 
-def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Array, Any]:
+def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Array, torch.Tensor | bool]:
     """A copy of the stored dtype; and, where numbers may not fit it, whether some did not."""
     import torch
 
@@ -152,7 +162,7 @@ def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Ar
             array = np.array(value, dtype=stored, copy=True)
         if half:
             return array, bool((np.isinf(array) & np.isfinite(value)).any())
-        return array, not np.array_equal(array, value) if doubtful else None
+        return array, doubtful and not np.array_equal(array, value)
     kinds = {one: kind for kind, one in _dtypes().items()}
     with torch.no_grad():
         # A dtype that torch lacks is cast by the writer.
@@ -161,17 +171,11 @@ def _cast(value: Array, dtype: np.dtype[Any], stored: np.dtype[Any]) -> tuple[Ar
         if half:
             return tensor, (tensor.isinf() & value.isfinite()).any()
         if not doubtful:
-            return tensor, None
+            return tensor, False
         lost = _signed(tensor.to(value.dtype)) != _signed(value)
         if dtype.kind == "u" and stored.kind == "i":  # there and back is no loss then
             lost = lost | (tensor < 0)
         return tensor, lost.any()
-
-
-def _believe(name: str, stored: np.dtype[Any], doubt: bool, fault: Fault) -> None:
-    if doubt:
-        why = ": their range ends at ±65504" if stored == np.float16 else ""
-        raise fault(f"output {name!r} holds numbers that {stored} cannot{why}")
 
 
 def _signed(tensor: torch.Tensor) -> torch.Tensor:

@@ -112,7 +112,7 @@ def pack(results: Mapping[str, Result], buffer: torch.Tensor) -> dict[str, Resul
         id: evolve(
             result,
             arrays={name: into(array) for name, array in result.arrays.items()},
-            doubts={name: into(doubt) for name, doubt in result.doubts.items()},
+            doubts=tuple((why, into(doubt)) for why, doubt in result.doubts),
         )
         for id, result in results.items()
     }
@@ -121,7 +121,7 @@ def pack(results: Mapping[str, Result], buffer: torch.Tensor) -> dict[str, Resul
 def _tensors(results: Mapping[str, Result]) -> list[torch.Tensor]:
     import torch
 
-    every = [a for r in results.values() for a in (*r.arrays.values(), *r.doubts.values())]
+    every = [a for r in results.values() for a in (*r.arrays.values(), *(d for _, d in r.doubts))]
     return [array for array in every if isinstance(array, torch.Tensor)]
 
 

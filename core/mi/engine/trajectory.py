@@ -183,7 +183,7 @@ def call_whole(item: Item, spec: GroupSpec, data: Any) -> dict[str, np.ndarray]:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise fault(f"raised {item.said(error)}") from error
-    return conform(result, item, spec, fault).settled()
+    return conform(result, spec, fault).settled()
 
 
 def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:

@@ -10,7 +10,7 @@ from mi import Analyzer, ArtifactNeed, Output, Site
 
 LOSS_BY_DEPTH = Analyzer(
     id="induction.loss_by_depth",
-    version=1,
+    version=2,
     title="Loss by depth of the match",
     description="Loss of targets by how many tokens, the target last, have stood in this order earlier in "
     "the row: 0 for a new token, 1 where a repeat begins, from 2 on the row tells the target.",
@@ -30,7 +30,7 @@ LOSS_BY_DEPTH = Analyzer(
 
 DUPLICATE_TOKEN = Analyzer(
     id="induction.duplicate_token_score",
-    version=1,
+    version=2,
     title="Duplicate-token score",
     description="Attention of tokens that have stood earlier in the row to the places where they have, all "
     "of them together: 1 for a head that looks at nothing else.",
@@ -43,7 +43,7 @@ DUPLICATE_TOKEN = Analyzer(
 
 HEAD_ABLATION = Analyzer(
     id="induction.head_ablation",
-    version=1,
+    version=2,
     title="Loss without each head",
     description="How much the loss on the repeat rises when a head writes its mean over the probe's rows, at "
     "each position, whatever it reads: what the head is used for, where a score tells only what it does.",

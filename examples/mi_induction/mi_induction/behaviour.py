@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -27,13 +28,16 @@ def loss_by_depth(data: CheckpointData) -> dict[str, torch.Tensor]:
     mean over targets in the deeper half of depths, minus the mean where the repeat begins (depth 1).
     """
     losses = _losses(data.site(LOGITS), data)  # (rows, n)
-    depth = torch.as_tensor(match_depth(data.probe), device=data.device)
+    depth = match_depth(data.probe)
     deepest = max(int(depth.max()), TOLD)
-    kept, at = losses[depth >= 0], depth[depth >= 0]
-    total = kept.new_zeros(deepest + 1).index_add(0, at, kept)
-    loss = total / at.bincount(minlength=deepest + 1)  # 0 / 0 where there is none: missing
-    late = losses[depth > (deepest + 1) / 2]
-    return {"loss": loss, "in_context_score": late.mean() - loss[1]}
+    at = torch.as_tensor(depth, device=data.device)
+    # Targets without a depth are summed apart, so that nothing has to be chosen by its value.
+    apart = at.where(at >= 0, deepest + 1).flatten()
+    total = losses.new_zeros(deepest + 2).index_add(0, apart, losses.flatten())
+    count = torch.as_tensor(np.bincount(depth[depth >= 0], minlength=deepest + 1), device=data.device)
+    loss = total[:-1] / count  # 0 / 0 where there is none: missing
+    late = _mean(losses, at > (deepest + 1) / 2)
+    return {"loss": loss, "in_context_score": late - loss[1]}
 
 
 def duplicate_token_score(data: CheckpointData) -> dict[str, torch.Tensor]:
@@ -44,8 +48,8 @@ def duplicate_token_score(data: CheckpointData) -> dict[str, torch.Tensor]:
     scores = []
     for layer in range(2):
         pattern = data.site(f"blocks.{layer}.attn.hook_pattern")  # (rows, head, query, key)
-        looked = (pattern * same[:, None]).sum(-1)  # (rows, head, query)
-        scores.append(looked.transpose(1, 2)[queries].mean(0))
+        looked = (pattern * same[:, None]).sum(-1)  # (rows, head, query); zero where nothing is repeated
+        scores.append(looked.sum((0, 2)) / queries.sum())
     return {"score": torch.stack(scores)}
 
 
@@ -56,7 +60,7 @@ def head_ablation(data: CheckpointData) -> dict[str, torch.Tensor]:
     the head writes whatever it reads (mean ablation).
     """
     told = torch.as_tensor(match_depth(data.probe) >= TOLD, device=data.device)
-    before = _losses(data.site(LOGITS), data)[told].mean()
+    before = _mean(_losses(data.site(LOGITS), data), told)
     increase = []
     for layer in range(2):
         hook = f"blocks.{layer}.attn.hook_z"
@@ -69,8 +73,13 @@ def head_ablation(data: CheckpointData) -> dict[str, torch.Tensor]:
                 return kept
 
             logits = data.model.run(data.probe.tokens, sites=(LOGITS,), edits={hook: without})[LOGITS]
-            increase.append(_losses(logits, data)[told].mean() - before)
+            increase.append(_mean(_losses(logits, data), told) - before)
     return {"increase": torch.stack(increase).view(2, -1)}
+
+
+def _mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over a mask of the same shape; what is outside does not count, not even NaN."""
+    return values.where(mask, 0).sum() / mask.sum()
 
 
 def _losses(logits: torch.Tensor, data: CheckpointData) -> torch.Tensor:

@@ -30,10 +30,22 @@ def namespace(x: Array) -> Any:
 def like(table: "np.ndarray[Any, Any]", x: Array, dtype: Any = None) -> Array:
     """Return a numpy table as an array of the kind and device of `x`, and of its dtype or another.
 
-    A copy is made, because torch warns about memory that is read-only, as cached tables are.
+    A copy is made, because torch warns about memory that is read-only, as cached tables are. The
+    way to a device is queued, not awaited.
     """
     xp = array_api_compat.array_namespace(x)
-    return xp.asarray(table.copy(), dtype=dtype or x.dtype, device=array_api_compat.device(x))
+    made = xp.asarray(table.copy(), dtype=dtype or x.dtype)
+    if array_api_compat.is_torch_array(x):
+        return made.to(x.device, non_blocking=True)
+    return array_api_compat.to_device(made, array_api_compat.device(x))
+
+
+def any_negative(x: Array) -> bool:
+    """Tell whether a numpy array holds a negative value; others are not looked at.
+
+    They may lie on an accelerator, and looking would wait for everything that it has to do.
+    """
+    return bool(array_api_compat.is_numpy_array(x) and (x < 0).any())
 
 
 def resolve(x: Array, axes: Sequence[Axis]) -> tuple[Array, tuple[int, ...]]:

@@ -5,7 +5,7 @@ Axes are as in `transform`: numbers, or names of dimensions.
 
 import numpy as np
 
-from mi_fourier_library._arrays import Array, Axis, divide, like, namespace, resolve
+from mi_fourier_library._arrays import Array, Axis, any_negative, divide, like, namespace, resolve
 from mi_fourier_library.transform import split_waves, to_basis
 
 
@@ -56,15 +56,18 @@ def gini(x: Array, axis: Axis = -1) -> Array:
     With x_(i) sorted upwards, i = 1 .. N: Σ_i (2i - N - 1) x_(i) / (N Σ x) (Hurley & Rickard,
     *Comparing measures of sparsity*, 2009).
 
-    Raises ValueError when a value is negative, the axis does not exist, or the values are not
-    real floating-point numbers.
+    Raises ValueError when a value is negative (of a numpy array: others are not looked at, which
+    would wait for their device, and give NaN there), the axis does not exist, or the values are
+    not real floating-point numbers.
     """
     data, (number,) = resolve(x, (axis,))
     xp = namespace(data)
-    if bool(xp.any(data < 0)):
+    if any_negative(data):
         raise ValueError("the Gini coefficient is defined for values of at least 0 only")
     ordered = xp.sort(xp.moveaxis(data, number, -1), axis=-1)  # (..., N)
     count = ordered.shape[-1]
     weights = like(2.0 * np.arange(1, count + 1) - count - 1, data)
     total = xp.sum(ordered, axis=-1)
-    return divide(xp.sum(weights * ordered, axis=-1), count * total, total > 0)
+    return divide(
+        xp.sum(weights * ordered, axis=-1), count * total, (total > 0) & (ordered[..., 0] >= 0)
+    )

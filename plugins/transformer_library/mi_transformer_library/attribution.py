@@ -50,10 +50,8 @@ def direct_logit_attribution(
     c contributes c·u. For an unembedding W_U, u = W_U[:, right] - mean W_U; a final norm multiplies by its
     gain, takes the mean away (LayerNorm) and divides by its scale, which is held at its value (Elhage et
     al. 2021). ``biases`` is what no activation writes: b_O of every layer, the norm's bias and b_U. The
-    contributions sum to the total but for rounding, which is checked.
-
-    Raises:
-        NotApplicableError: they do not, or components do not sum to the residual stream.
+    contributions sum to the total but for rounding. There is no result where they do not, or where
+    components do not sum to the residual stream.
     """
     found = _from(targets(data.probe, target), start)
     names = coordinates(data.subject, target=target, logits=logits, start=start)["component"]
@@ -61,13 +59,14 @@ def direct_logit_attribution(
     given = _contributions(data, found, frame, names)
     right = scored(data.site(logits), found).double()
     total = (right.gather(-1, found.on(data.device)[..., None])[..., 0] - right.mean(-1)).mean()
-    summed = float(torch.stack([*given.values()]).sum())
-    if abs(summed - float(total)) > frame.slack * max(1.0, *(float(v.abs()) for v in given.values())):
-        raise refuse(
-            f"components sum to {summed:.6g}, the logits differ by {float(total):.6g}: they are not those "
-            "of the final norm and the unembedding"
-        )
-    return {"contribution": torch.stack([given[name] for name in names]), "total": total}
+    contribution = torch.stack([given[name] for name in names])
+    apart = (contribution.sum() - total).abs() > frame.slack * contribution.abs().amax().clamp(min=1)
+    data.refuse_if(
+        apart,
+        "components do not sum to what the logits differ by: they are not those of the final norm and the "
+        "unembedding",
+    )
+    return {"contribution": contribution, "total": total}
 
 
 class _Frame:
@@ -118,7 +117,7 @@ def _contributions(
     )
     embed, first = found.of(data.site("hook_embed")), next(iter(before.values()))
     given = {"embed": frame.along(embed), "biases": frame.constant}
-    _split(given, names, "pos_embed", first.double() - embed, frame, first)
+    _split(data, given, names, "pos_embed", first.double() - embed, frame, first)
     for i, (layer, pre, post, heads_z, out) in enumerate(
         zip(
             heads(data.subject, Z, 1, 3, "")["layer"],
@@ -130,15 +129,18 @@ def _contributions(
         towards = torch.einsum("rpd,hkd->rphk", frame.direction, w_o)  # u seen from each head
         share = (heads_z.double() * towards).sum(-1).mean((0, 1))  # (head,)
         summed = torch.einsum("rphk,hkd->rpd", heads_z.double(), w_o) + b_o
-        if _differs(summed, out.double(), frame.slack):
-            raise refuse(f"what the heads of layer {layer} write does not sum to what attention adds there")
+        data.refuse_if(
+            _differs(summed, out.double(), frame.slack),
+            f"what the heads of layer {layer} write does not sum to what attention adds there",
+        )
         given |= {head_name(layer, head): value for head, value in enumerate(share)}
         given["biases"] = given["biases"] + frame.along(b_o)
-        _split(given, names, _mlp(layer), post.double() - pre.double() - summed, frame, post)
+        _split(data, given, names, _mlp(layer), post.double() - pre.double() - summed, frame, post)
     return given
 
 
 def _split(
+    data: CheckpointData,
     given: dict[str, torch.Tensor],
     names: list[str],
     name: str,
@@ -149,14 +151,16 @@ def _split(
     """What remains belongs to ``name``; where there is no such component, nothing may remain."""
     if name in names:
         given[name] = frame.along(rest)
-    elif _differs(rest + whole.double(), whole.double(), frame.slack):
-        raise refuse(
-            f"something else than embeddings and heads writes to the residual stream ({name} is none)"
+    else:
+        data.refuse_if(
+            _differs(rest + whole.double(), whole.double(), frame.slack),
+            f"something else than embeddings and heads writes to the residual stream ({name} is none)",
         )
 
 
-def _differs(a: torch.Tensor, b: torch.Tensor, slack: float) -> bool:
-    return bool((a - b).norm() > slack * b.norm() + 1e-6)
+def _differs(a: torch.Tensor, b: torch.Tensor, slack: float) -> torch.Tensor:
+    apart: torch.Tensor = (a - b).norm() > slack * b.norm() + 1e-6
+    return apart
 
 
 def _parameter(norm: Any, name: str, like: torch.Tensor) -> torch.Tensor:

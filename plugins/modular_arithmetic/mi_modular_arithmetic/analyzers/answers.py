@@ -32,17 +32,16 @@ def accuracy_grid(data: CheckpointData) -> dict[str, torch.Tensor]:
         "correct": data.probe.fold(correct.to(torch.int8)),
         "margin": data.probe.fold(margin),
         "p_correct": data.probe.fold((right - logits.logsumexp(dim=1)).exp()),
-        "residue_accuracy": _share(correct, labels, n),
-        "residue_accuracy_test": _share(correct[test], labels[test], n),
+        "residue_accuracy": _share(correct, torch.ones_like(test), labels, n),
+        "residue_accuracy_test": _share(correct, test, labels, n),
     }
 
 
-def _share(correct: torch.Tensor, labels: torch.Tensor, n: int) -> torch.Tensor:
-    """Share of correct rows by class, (n,)."""
-    right = torch.zeros(n, device=labels.device).index_add_(0, labels, correct.float())
-    count = torch.zeros(n, device=labels.device).index_add_(
-        0, labels, torch.ones_like(correct, dtype=torch.float32)
-    )
+def _share(correct: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor, n: int) -> torch.Tensor:
+    """Share of correct rows by class, (n,), among the rows of a mask; rows are weighed, not chosen."""
+    nothing = torch.zeros(n, device=labels.device)
+    right = nothing.index_add(0, labels, (correct & mask).float())
+    count = nothing.index_add(0, labels, mask.float())
     return right / count  # 0 / 0 is NaN: a class without rows has no accuracy
 
 

@@ -56,7 +56,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
     key = choose_key_frequencies(fve, reach, floor)  # (p//2,)
     n = logits.shape[-1]
     parts = component(means, range(1, n // 2 + 1))  # r_k, (p//2, p, p): 6 MB at p = 113
-    kept = parts[key].sum(dim=0)  # R[s, c]
+    kept = torch.einsum("k,ksc->sc", key.to(parts.dtype), parts)  # R[s, c]
     removed = torch.cat([parts, kept[None]])  # (p//2 + 1, p, p)
     excluded = excluded_losses(logits, removed, labels, data.probe.masks["train"])
     restricted = restricted_losses(logits, kept, labels)  # (p,), one value for all rows of a class
@@ -69,7 +69,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
         "excluded_loss": excluded[:-1],
         "excluded_loss_key": excluded[-1],
         "gini_embedding": gini(energy_share(data.weights["W_E"][:n], axis=0)),
-        "gini_neurons": gini(fractions.frac[live].sum(dim=0)),
+        "gini_neurons": gini(torch.where(live[:, None], fractions.frac, 0).sum(dim=0)),
         "sum_squared_weights": sum(
             (w.double().square().sum() for w in data.weights.values()), start=logits.new_zeros(())
         ),
@@ -109,7 +109,9 @@ def excluded_losses(
     own = torch.arange(removed.shape[1], device=logits.device)
     grouped = logits[rows]  # (s, most, c)
     target = grouped[own, :, own][..., None] - removed[:, own, own].T[:, None, :]  # (s, most, set)
-    if float((removed.amax(dim=-1) - removed.amin(dim=-1)).max()) < _SAFE_SPREAD:
+    # Only on the CPU: an accelerator would be waited for, and has exponentials to spare.
+    spread = removed.amax(dim=-1) - removed.amin(dim=-1)
+    if logits.device.type == "cpu" and float(spread.max()) < _SAFE_SPREAD:
         top = grouped.amax(dim=-1, keepdim=True)  # (s, most, 1)
         low = removed.amin(dim=-1)  # (set, s)
         factors = (low[..., None] - removed).exp().permute(1, 2, 0)  # (s, c, set)
