@@ -28,6 +28,8 @@ COMMANDS = {
     "analyze": ("mi.cli.analyze:analyze", "Analyze checkpoints, one forward pass each."),
     "verify": ("mi.cli.verify:verify", "Read everything again, and compute a sample again."),
     "clean": ("mi.cli.clean:clean", "Drop artifacts that are stale or nobody's."),
+    "pack": ("mi.cli.pack:pack", "Gather a variant's artifacts into one file."),
+    "unpack": ("mi.cli.pack:unpack", "Spread packed artifacts out into a folder again."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
     "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),

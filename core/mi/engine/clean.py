@@ -20,8 +20,9 @@ from mi.store.commits import Commits
 from mi.store.files import store_errors
 from mi.store.groupcheck import check_group, groups_of, some_of
 from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, check_root, leftovers, said
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.prepare import place_of
+from mi.store.pack import unpack
 from mi.store.remove import drop_group, mend_flags, mend_root, only_of, retract, sweep_leftovers
 
 
@@ -110,7 +111,7 @@ def plan_cleaning(variant: Variant, *, unbound: bool = False, session: Session |
         if drop is not None:
             cleaning.drops.append(drop)
         for one in found if drop is None or drop.epochs else ():
-            if one.file is not None and one.state == LEFT:
+            if one.file is not None and one.state == LEFT and one.file.exists():
                 size = one.file.stat().st_size
                 cleaning.drops.append(Drop(one.what, one.where, files=1, bytes=size, file=one.file))
         flags = f"{group[0]}/{group[1]}/committed"
@@ -132,6 +133,8 @@ def clean(cleaning: Cleaning) -> None:
         StoreError: the folder cannot be written.
     """
     paths = VariantPaths(cleaning.variant.folder)
+    if cleaning.drops or cleaning.mends:
+        unpack(paths)
     for drop in cleaning.drops:
         if drop.file is not None:
             with store_errors(drop.file, "deleted"):
@@ -167,9 +170,9 @@ def _drop(
     unbound: bool,
     cleaning: Cleaning,
 ) -> Drop | None:
-    path, commits = place_of(paths, *group), Commits.of(paths, *group)
-    files = [*_files(path), *_files(commits.folder)]
-    everything = Drop("", *group, files=len(files), bytes=_size(files))
+    keys, commits = keys_of(paths, *group), Commits.of(paths, *group)
+    sizes = [keys.size(key) for key in keys.below()] + [f.stat().st_size for f in _files(commits.folder)]
+    everything = Drop("", *group, files=len(sizes), bytes=sum(sizes))
     if judged is not None and judged.state == UNJUDGED:
         cleaning.kept["/".join(group)] = judged.why
         return None

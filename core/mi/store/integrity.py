@@ -105,6 +105,8 @@ def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Fi
 def leftovers(paths: VariantPaths) -> list[Path]:
     """Files and folders that a killed process left behind, sorted: nobody reads them."""
     found = {paths.staging} if paths.staging.is_dir() and any(paths.staging.iterdir()) else set()
+    if paths.artifacts.is_dir() and paths.packed.exists():  # killed while packing: the folder counts
+        found.add(paths.packed)
     folders = (paths.artifacts, paths.commits, paths.checkpoints, paths.states, paths.losses)
     for folder in folders:
         if folder.is_dir():

@@ -1,7 +1,7 @@
-"""Where the keys of artifacts live: a folder, each key a file.
+"""Where the keys of artifacts live: a folder, each key a file; or one archive, once they are packed.
 
-Everything that reads artifacts asks for keys (``full/plug.one/x/c/0/0``) and never for files, so that another
-place could hold them. Writing is a folder's alone.
+Everything that reads artifacts asks for keys (``full/plug.one/x/c/0/0``) and never for files. Writing is a
+folder's alone: it unpacks first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from mi.store.layout import VariantPaths
+from mi.store.packed import Packed
 
 
 class Content(Protocol):
@@ -166,6 +167,8 @@ class Folder:
 
 def hierarchy(paths: VariantPaths) -> Keys:
     """All artifacts of a variant: ``<probe>/<analyzer>/<array>/…``."""
+    if not os.path.isdir(paths.artifacts) and os.path.isfile(paths.packed):
+        return Packed(str(paths.packed))
     return Folder(str(paths.artifacts))
 
 

@@ -56,6 +56,11 @@ class VariantPaths:
         return self.root / ("activations.zarr" if self.keeps else "artifacts.zarr")
 
     @property
+    def packed(self) -> Path:
+        """The same in one file, where it is packed; the folder, if there is one, is what counts."""
+        return self.root / "artifacts.zarr.zip"
+
+    @property
     def commits(self) -> Path:
         """Commit records, ``<probe>/<analyzer>/<block>.json``."""
         return self.root / ("activations.commits" if self.keeps else "commits")

@@ -30,6 +30,7 @@ from mi.store.groups import (
 )
 from mi.store.keys import Folder, hierarchy, keys_of
 from mi.store.layout import VariantPaths
+from mi.store.pack import unpack
 from mi.store.regroup import move
 from mi.store.schema import BLOCK, BLOCKS, WHOLE, GroupSpec
 from mi.store.switch import recover, staged, switch
@@ -47,6 +48,8 @@ def sweep(paths: VariantPaths) -> None:
         StoreError: the folder cannot be written.
     """
     recover(paths.staging)
+    if paths.artifacts.is_dir():
+        paths.packed.unlink(missing_ok=True)  # killed while packing or unpacking: the folder counts
     for folder in (paths.artifacts, paths.commits):
         if folder.is_dir():
             for orphan in folder.rglob("*.partial"):
@@ -115,6 +118,7 @@ def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: C
     Raises:
         StoreError: the folder cannot be written.
     """
+    unpack(paths)
     commits, keys = Commits.of(paths, spec.probe, spec.analyzer), keys_of(paths, spec.probe, spec.analyzer)
     axis = sorted({*epochs, *keep})
     try:
@@ -177,6 +181,7 @@ def write_whole(
     Raises:
         StoreError: the folder cannot be written.
     """
+    unpack(paths)
     commits = Commits.of(paths, spec.probe, spec.analyzer)
     new = staged(paths.staging)
     create_group(new, spec, ())

@@ -22,6 +22,7 @@ from mi.store.keys import hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers, recover_losses
 from mi.store.nodes import NODE, dump, group_node
+from mi.store.pack import unpack
 from mi.store.prepare import place_of, sweep
 from mi.store.switch import staged
 
@@ -32,6 +33,7 @@ def drop_group(paths: VariantPaths, probe: str, analyzer: str) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
+    unpack(paths)
     path, commits = place_of(paths, probe, analyzer), Commits.of(paths, probe, analyzer)
     with store_errors(paths.root, "written"):
         commits.drop()
@@ -55,6 +57,7 @@ def retract(paths: VariantPaths, probe: str, analyzer: str, epochs: Collection[i
     Raises:
         StoreError: the folder cannot be written.
     """
+    unpack(paths)
     going = only_of(paths, probe, analyzer, epochs)
     Commits.of(paths, probe, analyzer).retract(epochs)
     mend_flags(paths, probe, analyzer)
@@ -128,6 +131,7 @@ def mend_flags(paths: VariantPaths, probe: str, analyzer: str) -> None:
     Raises:
         StoreError: the group or a record is damaged, or the folder cannot be written.
     """
+    unpack(paths)
     group = open_group(keys_of(paths, probe, analyzer), own=True)
     held = Commits.of(paths, probe, analyzer).read()
     flags = np.isin(np.asarray(group.epochs()), np.asarray(sorted(held), dtype=np.int64))
@@ -141,6 +145,7 @@ def mend_root(paths: VariantPaths) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
+    unpack(paths)
     probes = {f.parent.parent for f in paths.artifacts.glob("*/*/zarr.json")}
     with store_errors(paths.artifacts, "written"):
         for folder in (paths.artifacts, *sorted(probes)):
