@@ -51,6 +51,7 @@ WHAT = {
     "write": "arrays laid, hand-over to the writer, waiting for it",
     "trajectories": "analyzers over all epochs, read, computed and written",
     "tidy": "groups tidied",
+    "families": "analyzers over a family's variants",
     "rest": "everything else: locks, progress, the log",
 }
 WORK = (

@@ -242,3 +242,41 @@ def test_one_bad_variant_stops_all_before_any_work(make: Any) -> None:
     with pytest.raises(UnknownNameError, match="no checkpoints yet"):
         analyze([good, empty])
     assert not VariantPaths(good.folder).artifacts.exists()
+
+
+def test_functions_that_cannot_be_imported_are_known_before_any_work(make: Any, tiny: Any) -> None:
+    analyzers = tiny.ANALYZERS
+    gone = evolve(tiny.SQUARE, function="mi_tiny.analyzers:gone")
+    analyzers["tiny.means"] = evolve(analyzers["tiny.means"], function="nowhere.at_all:f")
+    analyzers["tiny.share"] = evolve(analyzers["tiny.share"], derived=(gone,))
+    plan = make_plan(Session(), make())
+    assert plan.broken.keys() == {"tiny.means", "tiny.gap", "tiny.path", "tiny.drift", "tiny.share"}
+    assert "cannot load 'nowhere.at_all:f': ModuleNotFoundError" in plan.broken["tiny.means"]
+    assert "tiny.means is broken" in plan.broken["tiny.path"]
+    assert "cannot load 'mi_tiny.analyzers:gone': AttributeError" in plan.broken["tiny.share"]
+    assert [id for id, work in plan.work.items() if work.stale] == ["tiny.energy", "tiny.grid", "tiny.norms"]
+    with pytest.raises(PlanError, match=r"analyzer tiny\.means: cannot load 'nowhere\.at_all:f'"):
+        make_plan(Session(), make(), analyzers=["tiny.gap"])
+
+
+def test_a_trajectorys_function_is_tried_when_what_it_needs_is_stale(make: Any, tiny: Any) -> None:
+    tiny.ANALYZERS["tiny.drift"] = evolve(tiny.ANALYZERS["tiny.drift"], function="nowhere.at_all:f")
+    variant = make()
+    assert make_plan(Session(), variant).broken.keys() == {"tiny.drift"}
+    summary = analyze([variant])
+    assert [failure.analyzer for failure in summary.failures] == ["tiny.drift"]
+    assert summary.total.computed == 5 * len(tiny.ANALYZERS.keys() - {"tiny.path", "tiny.drift"}) + 1
+
+
+def test_where_all_is_fresh_no_function_is_looked_for(make: Any, tiny: Any) -> None:
+    variant = make()
+    assert analyze([variant]).failures == []
+    for id, one in list(tiny.ANALYZERS.items()):
+        tiny.ANALYZERS[id] = evolve(one, function="nowhere.at_all:f")
+    summary = analyze([make()])
+    assert (summary.failures, summary.total.computed) == ([], 0)
+    tiny.ANALYZERS["tiny.drift"] = evolve(tiny.ANALYZERS["tiny.drift"], version=2)
+    [failure] = analyze([make()]).failures  # and of a trajectory alone, when its turn comes
+    assert failure.message.startswith("analyzer tiny.drift of plugin tiny")
+    assert failure.message.count("tiny.drift") == 1
+    assert "cannot load 'nowhere.at_all:f'" in failure.message

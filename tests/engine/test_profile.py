@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi.cli import cli
+from mi.domain.analyzer import Analyzer, ArtifactNeed, Output
 from mi.engine.analyze import analyze
 from mi.engine.profile import REST, STAGES, own_time, profile, trace
 from mi.store.artifacts import ArtifactReader
@@ -20,6 +21,7 @@ from mi.store.layout import VariantPaths
 from mi.timing import Recording, Timed, recording, timed
 
 EPOCHS = (0, 50, 100, 200, 400)
+HAPPEN = [stage for stage in STAGES if stage != "families"]  # the tiny family has no analyzer of that scope
 
 
 def profiled(variant: Any) -> Recording:
@@ -33,7 +35,7 @@ def test_the_main_threads_stages_add_up_to_the_wall_time(make: Any) -> None:
     found = profiled(make())
     told = profile(found)
     stages = [row for row in told.main if not row.part]
-    assert [row.stage for row in stages] == [*STAGES, REST]  # each happened, in this order, once
+    assert [row.stage for row in stages] == [*HAPPEN, REST]  # each in this order, once
     assert sum(row.seconds for row in stages) == pytest.approx(told.seconds, rel=1e-9)
     assert all(row.seconds >= 0 for row in told.main)
     for stage in stages:
@@ -69,6 +71,25 @@ def test_each_analyzer_has_its_calls_and_its_bytes(make: Any, tiny: Any) -> None
     asked = [one for one in told.main if one.stage == "derived" and one.part]
     assert asked
     assert sum(share.derived for share in shares.values()) == pytest.approx(told.stage("derived"))
+
+
+def test_an_analyzer_over_variants_has_a_stage_of_its_own(make: Any, tiny: Any) -> None:
+    tiny.ANALYZERS["tiny.ends"] = Analyzer(
+        id="tiny.ends",
+        version=1,
+        title="Where variants end",
+        function=lambda data: {
+            "end": [float(data.artifacts["tiny.path"][n]["total"]) for n in data.variants]
+        },
+        scope="family",
+        artifacts=(ArtifactNeed("tiny.path", at="all"),),
+        outputs={"end": Output(("variant",), "float64")},
+    )
+    told = profile(profiled(make()))
+    [share] = [one for one in told.analyzers if one.analyzer == "tiny.ends"]
+    assert (share.calls, share.bytes) == (1, 8)
+    assert share.function == pytest.approx(told.stage("families", "function"))
+    assert share.writing == pytest.approx(told.stage("families", "write"))
 
 
 def test_a_fresh_variant_has_no_pass_to_show(make: Any) -> None:
@@ -207,11 +228,11 @@ def test_the_command_prints_tables_and_says_where_the_trace_is(make: Any, mi: An
     assert set(check_trace(json.loads(Path("mi-profile.json").read_text()))) == {"main", "reader", "writer"}
     lines = [line.split() for line in out.splitlines()]
     heads = [words[0] for words in lines if words]
-    for name in (*STAGES, REST, "wall", "reader:", "writer:", "tiny.means", "tiny.path"):
+    for name in (*HAPPEN, REST, "wall", "reader:", "writer:", "tiny.means", "tiny.path"):
         assert name in heads, name
     shares = {words[0]: float(words[words.index("%") - 1]) for words in lines if "%" in words}
     assert shares.pop("wall") == 100
-    assert shares.keys() == {*STAGES, REST}
+    assert shares.keys() == {*HAPPEN, REST}
     assert sum(shares.values()) == pytest.approx(100, abs=0.06 * len(shares))
     assert out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes")
 

@@ -77,10 +77,6 @@ def analyze(
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, variants, every, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
     check_device(device)
     if keep_dtype is not None and not keep:
         raise ParameterError("--keep-dtype says how activations are kept: give --keep SITE with it")
@@ -97,6 +93,7 @@ def analyze(
                 epochs=epochs,
                 probe=probe,
                 device=device,
+                threads=threads,
                 progress=display,
                 keep=keep,
                 keep_dtype=keep_dtype,

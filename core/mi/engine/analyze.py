@@ -49,6 +49,7 @@ def analyze(
     probe: str | None = None,
     device: str = "cpu",
     dtype: str = "float32",
+    threads: int | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
     keep: Iterable[str] = (),
@@ -67,6 +68,7 @@ def analyze(
         probe: a saved probe; None for the family's default.
         device: where models run.
         dtype: of weights and activations.
+        threads: that torch uses; None for its own choice, as it is.
         progress: told as work goes on.
         executor: where blocks run; in this process by default.
         keep: sites whose activations are kept (``blocks.0.mlp.hook_post@-1``, or a pattern):
@@ -82,7 +84,7 @@ def analyze(
     asked = None if analyzers is None else list(analyzers)
     chosen = epochs if epochs is None or isinstance(epochs, str) else list(epochs)
     kept = parse_keep(keep, keep_dtype)
-    session = Session({v.workspace.root: v.workspace for v in variants})
+    session = Session({v.workspace.root: v.workspace for v in variants}, threads)
     summary = AnalysisSummary()
     with ExitStack() as locks:
         for variant in variants:
@@ -106,6 +108,9 @@ def analyze(
             plans.append((plan, time.perf_counter() - start))
         check_room([plan for plan, _ in plans])
         scopes = family_scopes(variants, asked, probe, device, dtype)
+        if any(plan.stale_epochs for plan, _ in plans):
+            for scope in scopes:
+                scope.load(asked is not None)
         for plan, planning in plans:
             one, interrupted = _carry_out(plan, session, executor or InProcess(), progress)
             one.seconds["plan"] += planning
@@ -188,7 +193,7 @@ def _carry_out(
     summary.seconds["write"] += preparing
     if not outcome.interrupted:
         with timed("trajectories", "compare fingerprints"):
-            _trajectories(plan, summary)
+            _trajectories(plan, session, summary)
     start = time.perf_counter()
     with timed("tidy", "regroup, merge records"):
         for store in stores:
@@ -201,9 +206,9 @@ def _carry_out(
     return summary, outcome.interrupted
 
 
-def _trajectories(plan: Plan, summary: VariantSummary) -> None:
+def _trajectories(plan: Plan, session: Session, summary: VariantSummary) -> None:
     start = time.perf_counter()
-    computed, failures, seconds, fresh = run_spans(plan)
+    computed, failures, seconds, fresh = run_spans(plan, session)
     summary.computed += computed
     summary.fresh += fresh
     summary.failures += failures

@@ -75,7 +75,7 @@ class Bench:
             "parameters": dict(self.variant.parameters),
             "probe": self.probe_name,
             "probe_digest": self.probe.digest,
-            **self.provenance,
+            **versions_of(self.device, self.dtype),
         }
 
 
@@ -146,18 +146,17 @@ def told_of(item: Item) -> dict[str, Any]:
 
 
 def made_with(device: str, dtype: str) -> dict[str, Any]:
-    """With what results are made: recorded, never hashed, since it ought not to matter."""
+    """With what results are made: recorded with each commit, not hashed: it ought not to matter."""
     import torch
 
     threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
     cpu = torch.backends.cpu.get_cpu_capability()  # and over its vectors
-    return {
-        "versions": dict(_versions()),
-        "device": device,
-        "dtype": dtype,
-        "threads": threads,
-        "cpu": cpu,
-    }
+    return {**versions_of(device, dtype), "threads": threads, "cpu": cpu}
+
+
+def versions_of(device: str, dtype: str) -> dict[str, Any]:
+    """What of :func:`made_with` can be said without torch: recorded with the group."""
+    return {"versions": dict(_versions()), "device": device, "dtype": dtype}
 
 
 @cache

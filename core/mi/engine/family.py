@@ -9,13 +9,13 @@ from attrs import define, field, frozen
 
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
-from mi.engine.bench import lay_out, made_with, own_coordinates, told_of
+from mi.engine.bench import lay_out, made_with, own_coordinates, told_of, versions_of
 from mi.engine.broken import blamed, owner_of
 from mi.engine.family_data import FamilyData, FamilySubject
 from mi.engine.family_members import Member, member, planned
 from mi.engine.graph import close
 from mi.engine.guard import Declared
-from mi.engine.item import Item, function_of, options_of, said_outputs, sources_of
+from mi.engine.item import Item, options_of, said_outputs, sources_of
 from mi.engine.plan import Plan
 from mi.engine.session import Session
 from mi.engine.shares import FORMAT
@@ -26,6 +26,7 @@ from mi.store.layout import VariantPaths
 from mi.store.losses import open_losses
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,6 +80,25 @@ class FamilyScope:
     broken: Mapping[str, str]
     members: dict[str, Member] = field(factory=dict)
     _session: Session = field(factory=Session)
+
+    def load(self, named: bool) -> None:
+        """Import the analyzers' functions: those that cannot be are known before any work on the variants.
+
+        Args:
+            named: whether they were asked for by name.
+
+        Raises:
+            PluginError: one cannot be imported, where they were named or in strict mode.
+        """
+        for id, item in list(self.items.items()):
+            try:
+                item.load()
+            except PluginError as error:
+                why = blamed(self.family, self.workspace.host, id, error)
+                if named or self.workspace.host.strict:
+                    raise PluginError(why) from error
+                self.broken = {**self.broken, id: why}
+                self.items = {other: kept for other, kept in self.items.items() if other != id}
 
     def gather(self, session: Session, plans: Iterable[Plan] = (), *, dry: bool = False) -> None:
         """Look at all variants there are.
@@ -139,7 +159,7 @@ class FamilyScope:
             "probe": self.probe,
             "variants": parameters,
             "missing": missing,
-            **self.provenance,
+            **versions_of("cpu", self.dtype),
         }
         try:
             known = {"variant": list(subject.variants), **own_coordinates(item, subject)}
@@ -163,6 +183,7 @@ class FamilyScope:
             StoreError: what it needs cannot be read, or was computed anew meanwhile.
         """
         assert share.spec is not None
+        self._session.use_threads()
         return call_whole(share.item, share.spec, self._data(share))
 
     def write(self, share: Share, values: Mapping[str, Any]) -> None:
@@ -177,7 +198,9 @@ class FamilyScope:
             reader = self._reader(name)
             needs = share.item.analyzer.artifacts
             bad += len({e for n in needs for e in reader.nonfinite(self.probe, n.analyzer)})
-        write_whole(self.paths, share.spec, values, share.fingerprint, self.provenance, bad)
+        size = sum(array.nbytes for array in values.values())
+        with timed("families", "write", analyzer=share.item.id, bytes=size):
+            write_whole(self.paths, share.spec, values, share.fingerprint, self.provenance, bad)
 
     def _data(self, share: Share) -> FamilyData:
         artifacts: dict[str, dict[str, xr.Dataset]] = {}
@@ -260,13 +283,11 @@ def _bound(workspace: Workspace, family: Family, id: str, probe: str, dtype: str
             **sources_of(analyzer, ()),
         }
     )
-    plugin = owner_of(workspace.host, id)
     return Item(
         analyzer=analyzer,
         options=options,
-        function=function_of(analyzer, plugin),
         sites=(),
-        plugin=plugin,
+        plugin=owner_of(workspace.host, id),
         identity=identity,
     )
 

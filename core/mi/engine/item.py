@@ -1,10 +1,11 @@
-"""One analyzer bound to a variant and a probe: options, sites, identity and function resolved."""
+"""One analyzer bound to a variant and a probe: options, sites and identity resolved."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
@@ -16,7 +17,7 @@ from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of
 from mi.engine.data import Subject
-from mi.errors import PlanError, PluginError, nearest, unknown
+from mi.errors import PlanError, nearest, unknown
 from mi.faults import place, sentence, spot
 from mi.refs import resolve
 from mi.store.schema import digest_of
@@ -31,7 +32,6 @@ class Item:
     Attributes:
         analyzer: its declaration.
         options: all options, checked.
-        function: its function, imported.
         sites: every site of its own and of the derived quantities that it reads, patterns expanded.
         globs: key of each pattern among these and those of gradients -> the hooks that it stands for, in
             natural order.
@@ -44,7 +44,6 @@ class Item:
 
     analyzer: Analyzer
     options: Mapping[str, Any]
-    function: Callable[..., Any]
     sites: tuple[Site, ...]
     plugin: str
     identity: str
@@ -69,6 +68,24 @@ class Item:
     def id(self) -> str:
         """The analyzer's id."""
         return self.analyzer.id
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """Its function, imported when it is first asked for: where all is fresh, nothing needs torch.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        return resolve(self.analyzer.function)  # type: ignore[no-any-return]
+
+    def load(self) -> None:
+        """Import its function and those of its derived quantities: what cannot be is known before any work.
+
+        Raises:
+            PluginError: one of them cannot be imported.
+        """
+        for function in (self.analyzer.function, *(d.function for d in self.analyzer.all_derived())):
+            resolve(function)
 
     @property
     def weights(self) -> bool:
@@ -101,7 +118,6 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
 
     Raises:
         PlanError: its declaration does not fit the variant.
-        PluginError: its function cannot be imported.
     """
     options = options_of(variant.family, analyzer)
     derived = analyzer.all_derived()
@@ -140,13 +156,11 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
             **sources_of(analyzer, derived),
         }
     )
-    plugin = owner_of(variant.workspace.host, analyzer.id)
     return Item(
         analyzer=analyzer,
         options=options,
-        function=function_of(analyzer, plugin),
         sites=sites,
-        plugin=plugin,
+        plugin=owner_of(variant.workspace.host, analyzer.id),
         identity=identity,
         globs=globs,
         gradients=gradients,
@@ -185,18 +199,6 @@ def options_of(family: Family, analyzer: Analyzer) -> dict[str, Any]:
         raise PlanError(f"analyzer id is {analyzer.id!r}, expected '<plugin>.<name>' in lower case")
     given = family.use("analyzer", analyzer.id).options
     return check_options(f"analyzer {analyzer.id}", analyzer.options, given)
-
-
-def function_of(analyzer: Analyzer, plugin: str) -> Callable[..., Any]:
-    """Its function, imported.
-
-    Raises:
-        PluginError: it cannot be.
-    """
-    try:
-        return resolve(analyzer.function)  # type: ignore[no-any-return]
-    except PluginError as error:
-        raise PluginError(f"analyzer {analyzer.id} of plugin {plugin}: {error}") from error
 
 
 def _globs(analyzer: Analyzer, options: Mapping[str, Any], subject: Subject) -> dict[str, tuple[str, ...]]:

@@ -126,7 +126,6 @@ def make_keep(variant: Variant, keep: Keep, subject: Subject, dtype: str) -> Ite
     return Item(
         analyzer=analyzer,
         options={},
-        function=analyzer.function,  # type: ignore[arg-type]
         sites=(keep.site,),
         plugin="mi",
         identity=declared,

@@ -19,7 +19,7 @@ from mi.engine.kept import Known, find_known, refuse_other_dtypes
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
-from mi.engine.sites import SitesError, with_sites
+from mi.engine.sites import FaultyError, tried
 from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
 
@@ -145,8 +145,8 @@ def make_plan(
         )
         try:
             with timed("plan", "try a few rows"):
-                return with_sites(session, plan)
-        except SitesError as error:
+                return tried(session, plan)
+        except FaultyError as error:
             if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
                 raise
             if variant.workspace.host.strict:

@@ -168,7 +168,7 @@ def _shares(main: Iterable[tuple[Timed, int]], others: Iterable[tuple[Timed, int
         share = found.setdefault(one.analyzer, Share(one.analyzer))
         seconds = spent / 1e9
         share.bytes += one.bytes
-        kind = one.what if one.stage == "trajectories" else one.stage
+        kind = one.what if one.stage in ("trajectories", "families") else one.stage
         if kind in ("functions", "function"):
             share.function += seconds
             share.calls += 1

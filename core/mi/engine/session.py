@@ -17,9 +17,15 @@ from mi.timing import timed
 
 @define(eq=False)
 class Session:
-    """A worker's memory. Models never travel: each process builds its own, once."""
+    """A worker's memory. Models never travel: each process builds its own, once.
+
+    Attributes:
+        workspaces: by their root.
+        threads: that torch is to use, once it is needed; None for its own choice.
+    """
 
     workspaces: dict[Path, Workspace] = field(factory=dict)
+    threads: int | None = None
     _key: str = ""
     _resident: Resident | None = None
     _hooks: dict[tuple[str, int], Hooks] = field(factory=dict)
@@ -36,12 +42,20 @@ class Session:
         Raises:
             PlanError: it cannot be built.
         """
+        self.use_threads()
         key = model_key(variant, device, dtype)
         if self._resident is None or self._key != key:
             self._resident = None  # freed before the next is built
             with timed("plan", "build the model"):
                 self._resident, self._key = build(variant, device, dtype), key
         return self._resident
+
+    def use_threads(self) -> None:
+        """Tell torch how many threads to use; before anything is computed with it."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
 
     def hooks(self, variant: Variant, device: str, dtype: str, tokens: Any) -> Hooks:
         """The hooks of a variant's model over a probe of this length; built when they are read."""

@@ -1,4 +1,4 @@
-"""Stale work's sites, checked against the model before any work."""
+"""Stale work's functions and sites, tried before any work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from mi.engine.hooks import RecordedHooks
 from mi.engine.item import Item
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
-from mi.errors import CheckpointError, MiError, PlanError
+from mi.errors import CheckpointError, MiError, PlanError, PluginError
+from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from mi.engine.plan import Plan
 
 
-class SitesError(PlanError):
-    """Sites that cannot be captured.
+class FaultyError(PlanError):
+    """Analyzers that cannot do their stale work.
 
     Attributes:
-        faults: analyzer id and what is wrong with its sites, of each such analyzer.
+        faults: analyzer id and what is wrong with it, of each such analyzer.
     """
 
     def __init__(self, faults: list[tuple[str, MiError]]) -> None:
@@ -38,12 +39,19 @@ class SitesError(PlanError):
         super().__init__(f"{name}: {error}")
 
 
-def with_sites(session: Session, plan: Plan) -> Plan:
-    """The plan with its sites checked against the model: TransformerLens drops a misspelt one in silence.
+def tried(session: Session, plan: Plan) -> Plan:
+    """The plan with its sites, tried on the model: TransformerLens drops a misspelt one in silence.
+
+    Nothing of it happens, and nothing imports torch, where no checkpoint is stale.
 
     Raises:
-        SitesError: some of them cannot be captured.
+        FaultyError: some of them cannot be captured, or a function cannot be imported.
     """
+    if not plan.stale_epochs:
+        return plan
+    session.use_threads()
+    with timed("plan", "import functions"):
+        _blame(_due(plan), Item.load)
     passes = set(plan.pass_epochs)
     passed = [w.item for w in plan.work.values() if passes & set(w.stale)]
     graded = [w.item for w in plan.work.values() if w.stale and w.item.gradients]
@@ -59,11 +67,20 @@ def with_sites(session: Session, plan: Plan) -> Plan:
     return evolve(plan, sites=sites, trial=trial)
 
 
+def _due(plan: Plan) -> list[Item]:
+    """What will run, as far as it follows from stale checkpoints: prerequisites first."""
+    due = {id for id, work in plan.work.items() if work.stale}
+    for item in plan.bench.items.values():
+        if item.analyzer.scope != "checkpoint" and due & {n.analyzer for n in item.analyzer.artifacts}:
+            due.add(item.id)
+    return [item for id, item in plan.bench.items.items() if id in due]
+
+
 def _differentiate(model: Resident, plan: Plan) -> None:
     """Gradients over a few rows: whether there are any, is known before any work.
 
     Raises:
-        SitesError: there are none.
+        FaultyError: there are none.
     """
     stale = [w for w in plan.work.values() if w.stale and w.item.gradients]
     epochs = {e for work in stale for e in work.stale}
@@ -111,16 +128,16 @@ def _blame(items: list[Item], check: Callable[[Item], object]) -> None:
     """Check each analyzer.
 
     Raises:
-        SitesError: of those that do not pass.
+        FaultyError: of those that do not pass.
     """
     faults: list[tuple[str, MiError]] = []
     for item in items:
         try:
             check(item)
-        except PlanError as error:
+        except (PlanError, PluginError) as error:
             faults.append((item.id, error))
     if faults:
-        raise SitesError(faults)
+        raise FaultyError(faults)
 
 
 def _try_one(model: Resident, tokens: Any, item: Item) -> None:

@@ -16,6 +16,7 @@ from mi.engine.item import Item
 from mi.engine.plan import Plan
 from mi.engine.readahead import read_weights
 from mi.engine.results import conform
+from mi.engine.session import Session
 from mi.engine.shares import FORMAT
 from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
@@ -173,7 +174,8 @@ def call_whole(item: Item, spec: GroupSpec, data: Any) -> dict[str, np.ndarray]:
         return PluginError(f"analyzer {item.id} of plugin {item.plugin}: {what}")
 
     try:
-        with timed("trajectories", "function", analyzer=item.id):
+        stage = "families" if item.analyzer.scope == "family" else "trajectories"
+        with timed(stage, "function", analyzer=item.id):
             result = item.function(data, **item.options)
     except (StoreError, CheckpointError):
         raise
@@ -186,7 +188,7 @@ def call_whole(item: Item, spec: GroupSpec, data: Any) -> dict[str, np.ndarray]:
     return conform(result, spec, fault).settled()
 
 
-def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
+def run_spans(plan: Plan, session: Session) -> tuple[int, list[Failure], dict[str, float], int]:
     """All stale trajectory analyzers, after the checkpoint work.
 
     Returns:
@@ -210,6 +212,7 @@ def run_spans(plan: Plan) -> tuple[int, list[Failure], dict[str, float], int]:
                 raise PluginError(
                     f"analyzer {span.item.id}: skipped, because {', '.join(sorted(needs & lost))} failed"
                 )
+            session.use_threads()
             run_span(plan, span)
             computed += 1
         except MiError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from mi_induction.probes import TOLD, match_depth, targets_of
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 LOGITS = "unembed.hook_out"
@@ -27,6 +27,8 @@ def loss_by_depth(data: CheckpointData) -> dict[str, torch.Tensor]:
     The score follows Olsson et al. 2022 (loss late in the context minus loss early in it), within the repeat:
     mean over targets in the deeper half of depths, minus the mean where the repeat begins (depth 1).
     """
+    import torch
+
     losses = _losses(data.site(LOGITS), data)  # (rows, n)
     depth = match_depth(data.probe)
     deepest = max(int(depth.max()), TOLD)
@@ -42,6 +44,8 @@ def loss_by_depth(data: CheckpointData) -> dict[str, torch.Tensor]:
 
 def duplicate_token_score(data: CheckpointData) -> dict[str, torch.Tensor]:
     """`score` (layer, head): attention to earlier places of the query's token, mean over repeated ones."""
+    import torch
+
     tokens = torch.as_tensor(data.probe.tokens, device=data.device)
     same = (tokens[:, :, None] == tokens[:, None, :]).tril(-1)  # (rows, query, key)
     queries = same.any(-1)  # (rows, query)
@@ -59,6 +63,8 @@ def head_ablation(data: CheckpointData) -> dict[str, torch.Tensor]:
     The head's z is replaced by its mean over all rows at the same position, so that the network keeps what
     the head writes whatever it reads (mean ablation).
     """
+    import torch
+
     told = torch.as_tensor(match_depth(data.probe) >= TOLD, device=data.device)
     before = _mean(_losses(data.site(LOGITS), data), told)
     increase = []
@@ -84,5 +90,8 @@ def _mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def _losses(logits: torch.Tensor, data: CheckpointData) -> torch.Tensor:
     """Cross-entropy of every target, (rows, n); zero where a row has none."""
+    import torch
+    import torch.nn.functional as F
+
     targets = torch.as_tensor(targets_of(data.probe), device=data.device)
     return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=-1)

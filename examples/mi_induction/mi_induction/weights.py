@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 READ_AS = ("query", "key", "value")
@@ -34,6 +34,8 @@ def composition(data: CheckpointData) -> dict[str, torch.Tensor]:
     `matching`: share of tokens t for which W_E[t] W_Q W_Kᵀ (W_V W_O)ᵀ W_E[s]ᵀ is largest at s = t: the later
     head then looks behind the places of its own token, if the earlier one writes the previous token.
     """
+    import torch
+
     W = _folded(data.weights)
     value, out = W["W_V"][0], W["W_O"][0]  # of layer 0: (h, d, k), (h, k, d)
     later = {name: W[name][1] for name in ("W_Q", "W_K", "W_V", "W_O")}

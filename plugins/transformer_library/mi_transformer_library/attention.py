@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from mi.domain.analyzer import Site
 from mi_transformer_library.anatomy import heads, refuse
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 _FORM = "(head, query, key)"
@@ -30,6 +31,8 @@ def pattern_coordinates(subject: Subject, *, pattern: str, row: int) -> dict[str
 
 def attention_pattern(data: CheckpointData, *, pattern: str, row: int) -> dict[str, torch.Tensor]:
     """``pattern`` (layer, head, query, key): the mean over rows, or that of one row."""
+    import torch
+
     every = _patterns(data, pattern)
     chosen = [one.mean(0) if row < 0 else one[row] for one in every]  # (head, query, key)
     return {"pattern": torch.stack(chosen)}
@@ -49,6 +52,8 @@ def previous_coordinates(subject: Subject, *, pattern: str) -> dict[str, Any]:
 
 def previous_token_score(data: CheckpointData, *, pattern: str) -> dict[str, torch.Tensor]:
     """``score`` (layer, head): mean over rows and i >= 1 of the attention from position i to i - 1."""
+    import torch
+
     diagonals = [one.diagonal(-1, dim1=-2, dim2=-1) for one in _patterns(data, pattern)]
     return {"score": torch.stack([d.mean((0, -1)) for d in diagonals])}  # d: (rows, head, n_ctx - 1)
 
@@ -71,6 +76,8 @@ def prefix_matching_score(data: CheckpointData, *, pattern: str, ignore: int) ->
     A query qualifies where its token occurred before; the attention is summed over the positions just after
     those occurrences (see :func:`followers`).
     """
+    import torch
+
     at = torch.as_tensor(followers(data.probe.tokens, ignore), device=data.device)  # (rows, query, key)
     queries = at.any(-1).sum()
     scores = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mi_transformer_library.anatomy import head_name, heads, refuse, shapes
 from mi_transformer_library.lens import POST, PRE
 from mi_transformer_library.targets import Targets, check_logits, scored, targets
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 Z, WRITTEN = "blocks.*.attn.hook_z", "blocks.*.hook_attn_out"
@@ -53,6 +53,8 @@ def direct_logit_attribution(
     contributions sum to the total but for rounding. There is no result where they do not, or where
     components do not sum to the residual stream.
     """
+    import torch
+
     found = _from(targets(data.probe, target), start)
     names = coordinates(data.subject, target=target, logits=logits, start=start)["component"]
     frame = _Frame(data, found)
@@ -79,6 +81,8 @@ class _Frame:
     """
 
     def __init__(self, data: CheckpointData, found: Targets) -> None:
+        import torch
+
         module = data.model.module
         for name in ("W_U", "W_O", "b_O", "ln_final", "cfg"):
             if not hasattr(module, name):
@@ -111,6 +115,8 @@ class _Frame:
 def _contributions(
     data: CheckpointData, found: Targets, frame: _Frame, names: list[str]
 ) -> dict[str, torch.Tensor]:
+    import torch
+
     module = data.model.module
     before, after, z, written = (
         {hook: found.of(t) for hook, t in data.sites(pattern).items()} for pattern in (PRE, POST, Z, WRITTEN)

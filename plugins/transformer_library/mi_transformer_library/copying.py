@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mi_transformer_library.anatomy import heads, refuse
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 _NEEDED = ("W_E", "W_V", "W_O", "W_U")
@@ -35,6 +35,8 @@ def copying_score(data: CheckpointData) -> dict[str, torch.Tensor]:
     Raises:
         NotApplicableError: the model lacks the weights, or reads other tokens than it writes.
     """
+    import torch
+
     w_e, w_v, w_o, w_u = weights(data)
     if w_e.shape[0] != w_u.shape[1]:
         raise refuse(

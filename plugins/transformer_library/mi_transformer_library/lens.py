@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mi_transformer_library.anatomy import refuse, shapes
 from mi_transformer_library.losses import cross_entropy
 from mi_transformer_library.targets import Targets, check_tokens, targets
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 PRE, POST = "blocks.*.hook_resid_pre", "blocks.*.hook_resid_post"
@@ -40,6 +40,8 @@ def logit_lens(data: CheckpointData, *, target: str) -> dict[str, torch.Tensor]:
     Raises:
         NotApplicableError: the model has no ``ln_final`` or ``unembed``, or an answer is none of its tokens.
     """
+    import torch
+
     found = targets(data.probe, target)
     streams = [
         *data.sites(PRE).values(),

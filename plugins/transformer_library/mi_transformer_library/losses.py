@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mi_transformer_library.targets import check_logits, scored, targets
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 

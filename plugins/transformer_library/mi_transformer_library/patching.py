@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from attrs import frozen
 
 from mi.domain.analyzer import Site
@@ -17,6 +16,8 @@ from mi_transformer_library.anatomy import heads, layer_of, refuse, shapes
 from mi_transformer_library.targets import check_logits, check_tokens, scored, targets
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 KINDS = {
@@ -57,6 +58,8 @@ def activation_patching(data: CheckpointData, **options: Any) -> dict[str, torch
         ``recovery`` (kind, layer, position), ``head_recovery`` (layer, head, position),
         ``clean_difference`` and ``corrupt_difference`` ().
     """
+    import torch
+
     asked = _question(data.subject, **options)
     where = coordinates(data.subject, **options)
     rows = torch.as_tensor(data.probe.tokens[[asked.clean, asked.corrupt]], device=data.device)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from attrs import frozen
 
 from mi.domain.analyzer import Site
 from mi_transformer_library.anatomy import refuse
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.domain.probe import Probe
     from mi.engine.data import Subject
 
@@ -30,10 +31,14 @@ class Targets:
 
     def on(self, device: str | torch.device) -> torch.Tensor:
         """``tokens`` as a tensor."""
+        import torch
+
         return torch.as_tensor(self.tokens, device=device)
 
     def of(self, values: torch.Tensor) -> torch.Tensor:
         """The scored positions of activations or logits (rows, position, …): (rows, P, …)."""
+        import torch
+
         return values[:, torch.as_tensor(self.positions, device=values.device)]
 
 

@@ -126,7 +126,7 @@ class Runner:
         try:
             plan = self.plan(id, options)
             item = plan.bench.items[id]
-            watched = evolve(item, function=self._watched(item, call))
+            watched = evolve(item, analyzer=evolve(item.analyzer, function=self._watched(item, call)))
             with one_thread():
                 if item.analyzer.scope == "checkpoint":
                     there = self.analysis.epochs[-1] if epoch is None else epoch

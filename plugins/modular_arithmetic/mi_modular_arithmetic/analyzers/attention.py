@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
-
 from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 
@@ -24,6 +24,8 @@ def attention_scores(data: CheckpointData) -> dict[str, torch.Tensor]:
 
     Number tokens as queries are left out on purpose: the circuit reads nothing at their positions.
     """
+    import torch
+
     W = data.weights
     numbers, equals = W["W_E"][:-1], W["W_E"][-1] + W["W_pos"][2]  # (p, d), (d,)
     query = torch.einsum("d,hdk->hk", equals, W["W_Q"])

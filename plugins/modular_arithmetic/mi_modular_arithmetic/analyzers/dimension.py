@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
 
 if TYPE_CHECKING:
+    import torch
+
     from mi.engine.data import CheckpointData, Subject
 
 
@@ -28,6 +28,8 @@ def effective_dimension(data: CheckpointData) -> dict[str, torch.Tensor]:
     effective rank*, 2007). NaN for a matrix that is zero. W_E is taken without the row of '='; W_L = W_out
     W_U; W_QK = W_Q W_Kᵀ and W_OV = W_V W_O head by head.
     """
+    import torch
+
     values = list(_singular_values(data.weights).values())
     ranks = len(data.subject.dimensions["feature"])
     padded = torch.stack(
@@ -47,6 +49,8 @@ def effective_dimension(data: CheckpointData) -> dict[str, torch.Tensor]:
 
 def _singular_values(W: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Singular values by matrix, in the order of the coordinate ``matrix``."""
+    import torch
+
     joint = {"W_E": W["W_E"][:-1], "W_in": W["W_in"], "W_out": W["W_out"], "W_L": W["W_out"] @ W["W_U"]}
     width = len(W["W_in"])  # d_model: no matrix has a higher rank, though W_L has more singular values
     found = {name: torch.linalg.svdvals(joint[name])[:width] for name in JOINT}
@@ -61,6 +65,8 @@ def _singular_values(W: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _of_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Singular values of each left rightᵀ, both (heads, d, k): those of the core between their QR bases."""
+    import torch
+
     core = torch.linalg.qr(left).R @ torch.linalg.qr(right).R.transpose(1, 2)
     values: torch.Tensor = torch.linalg.svdvals(core)
     return values
