@@ -14,6 +14,7 @@ from attrs import define, frozen
 from mi.domain.analyzer import Site
 from mi.domain.code import VariantCode
 from mi.domain.workspace import Variant
+from mi.engine.guard import unrecorded
 from mi.errors import CheckpointError, MiError, PlanError, nearest
 
 if TYPE_CHECKING:
@@ -121,14 +122,14 @@ class Resident:
         return Trial(row_bytes=max(sum(weights_of(everything).values()) // len(rows), 1), stop=stop)
 
     def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
-        """One forward pass over the whole probe: site key -> tensor, rows first, made in inference mode.
+        """One forward pass over the whole probe: site key -> tensor, rows first, not to be edited.
 
         Raises:
             PlanError: a site is missing after the pass.
         """
         self.passes += 1
         every = self._tokens(tokens)
-        return joined(self.steps(every, sites, trial), len(every))
+        return joined(self.steps(every, sites, trial), len(every), self.device)
 
     def batches(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> Iterator[Batch]:
         """One forward pass over the whole probe, a batch of rows at a time.
@@ -143,17 +144,15 @@ class Resident:
             trial: from :meth:`try_out`.
 
         Yields:
-            The slice of rows, and site key -> tensor of these rows, made in inference mode. The next batch's
+            The slice of rows, and site key -> tensor of these rows, not to be edited. The next batch's
             tensors replace them: keep no more than one batch needs.
 
         Raises:
             PlanError: a site is missing after the pass.
         """
-        import torch
-
         self.passes += 1
         for rows, found in self.steps(self._tokens(tokens), sites, trial):
-            with torch.inference_mode():
+            with unrecorded(self.device):
                 batch = {key: tensor.contiguous() for key, tensor in found.items()}
             del found  # what else the pass held is freed while the batch is worked on
             yield rows, batch
@@ -189,7 +188,7 @@ class Resident:
 
         extra: dict[str, Any] = {} if stop is None else {"stop_at_layer": stop}
         chosen = None if hooks is None else hooks.__contains__
-        with torch.inference_mode():
+        with unrecorded(self.device):
             _, cache = self.model.run_with_cache(rows, names_filter=chosen, **extra)
         found = getattr(cache, "cache_dict", cache)
         return {name: t for name, t in found.items() if isinstance(t, torch.Tensor)}
@@ -259,12 +258,10 @@ def evenly(length: int, most: int) -> Iterator[slice]:
         yield slice(length * i // count, length * (i + 1) // count)
 
 
-def joined(batches: Iterable[Batch], length: int) -> dict[str, torch.Tensor]:
+def joined(batches: Iterable[Batch], length: int, device: str) -> dict[str, torch.Tensor]:
     """Batches of views as whole tensors of ``length`` rows, each contiguous."""
-    import torch
-
     whole: dict[str, torch.Tensor] = {}
-    with torch.inference_mode():
+    with unrecorded(device):
         for rows, found in batches:
             for key, part in found.items():
                 if len(part) == length:

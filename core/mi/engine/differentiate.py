@@ -16,6 +16,7 @@ from mi.domain.analyzer import Site
 from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
 from mi.engine.capture import TRIAL_ROWS, Resident, keep
+from mi.engine.guard import unrecorded
 from mi.engine.model import remove_hook
 from mi.errors import MiError, PlanError
 
@@ -145,7 +146,7 @@ class Differentiator:
         whole = {key: torch.cat(p) if len(p) > 1 else p[0] for key, p in parts.items()}
         mean, gradients = _means(value, whole, len(every))
         if len(every) < len(self.probe):
-            with torch.inference_mode():
+            with unrecorded(self.device):
                 gradients = {k: self._spread(g, every) for k, g in gradients.items()}
         return mean, gradients
 
@@ -278,9 +279,7 @@ def _showing(model: Any, sites: Sequence[Site], shown: dict[str, torch.Tensor]) 
 def _means(
     value: torch.Tensor | None, total: Mapping[str, torch.Tensor], rows: int
 ) -> tuple[torch.Tensor, Tensors]:
-    """Sums over rows as means, made in inference mode, so that an in-place edit raises."""
-    import torch
-
+    """Sums over rows as means, made so that an edit in place is found."""
     assert value is not None  # some row counts: checked when the analyzer was bound
-    with torch.inference_mode():
+    with unrecorded(str(value.device)):
         return value / rows, {name: tensor / rows for name, tensor in total.items()}

@@ -58,8 +58,8 @@ class Moment:
         items: the analyzers that will run here, in order.
         epoch, index: the checkpoint's.
         device: where tensors lie.
-        activations: site key -> tensor, made in inference mode.
-        weights: the checkpoint's tensors, made in inference mode.
+        activations: site key -> tensor, made :func:`mi.engine.guard.unrecorded`.
+        weights: the checkpoint's tensors, made so too.
         model: the resident model with these weights: for analyzers that declare it, for gradients at sites.
         differentiator: makes the passes of gradients, where some analyzer declares them.
     """

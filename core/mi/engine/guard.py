@@ -1,23 +1,36 @@
 """Keeping what analyzers share unchanged.
 
-Activations and weights are tensors made in inference mode, so an in-place edit outside it raises; but torch
-raises only *after* it has made the edit, and edits through ``.numpy()`` or of plain arrays (context, probe)
-raise nothing. Checksums find them all. Arrays are mended from a copy; a tensor is marked as spoiled, with the
-name of who did it, and nobody reads it any more at this checkpoint. Derived quantities are ordinary tensors,
-watched through torch's version counters.
+On the CPU activations and weights are tensors made in inference mode, so an in-place edit outside it
+raises; but torch raises only *after* it has made the edit, and edits through ``.numpy()`` or of plain
+arrays (context values, the probe) raise nothing. Checksums find them all. On an accelerator a checksum
+would wait for it, and there is no ``.numpy()``: there they are ordinary tensors, whose edits torch counts
+(all but those through ``.data``), as derived quantities are everywhere. Arrays are mended from a copy; a
+tensor is marked as spoiled, with the name of who did it, and nobody reads it any more at this checkpoint.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from mi.errors import PlanError, PluginError
 
-_SMALL = 2**20
+_SMALL = 2**16  # bytes
+_COLUMNS = 1021  # 8-byte words; a prime, so that rows of no array fall into step with it
+
+
+def unrecorded(device: str) -> AbstractContextManager[Any]:
+    """Where tensors that analyzers share are made: without a graph, and so that edits in place are found.
+
+    On the CPU that is inference mode; elsewhere tensors keep the counters that :class:`Watch` reads.
+    """
+    import torch
+
+    return torch.inference_mode() if torch.device(device).type == "cpu" else torch.no_grad()
 
 
 class Declared(Mapping[str, Any]):
@@ -43,7 +56,7 @@ class Declared(Mapping[str, Any]):
 
 
 class Watch:
-    """Checksums of shared arrays and CPU tensors, taken once and compared after each analyzer.
+    """Marks of shared arrays and tensors, made once and compared after each analyzer.
 
     Attributes:
         spoiled: name -> who changed it.
@@ -57,9 +70,11 @@ class Watch:
 
     def add(self, name: str, thing: Any) -> None:
         """Watch an array or a tensor; others (a number, a string) cannot be edited."""
-        array = as_bytes(thing)
-        if array is not None and name not in self.sums:
-            self.sums[name], self.things[name] = checksum(array), thing
+        if name in self.sums:
+            return
+        mark = _mark(thing)
+        if mark is not None:
+            self.sums[name], self.things[name] = mark, thing
             if isinstance(thing, np.ndarray):
                 self.copies[name] = thing.copy()
 
@@ -71,17 +86,19 @@ class Watch:
 
     def changed(self, names: set[str], author: str) -> list[str]:
         """Which of ``names`` were edited, by ``author``; each is mended, or spoiled from now on."""
-        found = []
-        for name in sorted(names & self.sums.keys() - self.spoiled.keys()):
-            array = as_bytes(self.things[name])
-            assert array is not None
-            if checksum(array) != self.sums[name]:
-                found.append(name)
-                if name in self.copies:
-                    self.things[name][...] = self.copies[name]
-                else:
-                    self.spoiled[name] = author
+        found = self._unlike(names)
+        if found:  # several names may show one memory
+            found = self._unlike(self.sums.keys())
+        for name in found:
+            if name in self.copies:
+                self.things[name][...] = self.copies[name]
+            else:
+                self.spoiled[name] = author
         return found
+
+    def _unlike(self, names: Set[str]) -> list[str]:
+        there = sorted(names & self.sums.keys() - self.spoiled.keys())
+        return [name for name in there if _mark(self.things[name]) != self.sums[name]]
 
     def refuse(self, names: set[str]) -> None:
         """Refuse to hand out what somebody spoiled.
@@ -123,8 +140,25 @@ def as_bytes(thing: Any) -> np.ndarray | None:
 
 
 def checksum(data: np.ndarray) -> int:
-    """CRC of small arrays; XOR of the 8-byte words of large ones: far faster, blind to their order."""
+    """CRC of small arrays; of large ones that of the XOR of rows of 1,021 words: as fast as memory is read.
+
+    It is blind to an even number of equal changes in one column, so to whole rows of 8,168 bytes that change
+    places.
+    """
     if data.size <= _SMALL:
         return zlib.crc32(data.data)
-    words = data[: data.size // 8 * 8].view(np.uint64)
-    return int(np.bitwise_xor.reduce(words)) ^ zlib.crc32(data[words.size * 8 :].data)
+    rows = data.size // (8 * _COLUMNS)
+    words = data[: rows * 8 * _COLUMNS].view(np.uint64).reshape(rows, _COLUMNS)
+    return zlib.crc32(data[words.size * 8 :].data, zlib.crc32(np.bitwise_xor.reduce(words, axis=0).data))
+
+
+def _mark(thing: Any) -> int | None:
+    """What changes when the thing is edited: its checksum on the CPU, else torch's count of edits."""
+    import torch
+
+    memory = as_bytes(thing)
+    if memory is not None:
+        return checksum(memory)
+    if isinstance(thing, torch.Tensor) and not thing.is_inference():
+        return int(thing._version)
+    return None

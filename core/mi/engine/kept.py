@@ -18,6 +18,7 @@ from mi.domain.checkpoint import Checkpoint
 from mi.domain.keep import Keep, group_name
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
+from mi.engine.guard import unrecorded
 from mi.engine.keep import OUTPUT, content_of, identity
 from mi.errors import MiError, PlanError
 from mi.store.arrays import Array
@@ -177,7 +178,7 @@ class KeptReader:
     _open: dict[str, _Open] = field(factory=dict)
 
     def read(self, epoch: int, sites: Sequence[Site], rows: slice | None = None) -> dict[str, torch.Tensor]:
-        """Site key -> tensor, rows first, made in inference mode: as a pass would have left it.
+        """Site key -> tensor, rows first, not to be edited: as a pass would have left it.
 
         Args:
             epoch: a kept one.
@@ -198,7 +199,7 @@ class KeptReader:
             with store_errors(one.array.path, "read"):
                 part = one.array.read((one.places[epoch], slice(first, last)))
             flat = part.reshape(-1, *part.shape[one.row_dims :])[low - first * inner : high - first * inner]
-            with torch.inference_mode():
+            with unrecorded(self.device):
                 tensor = torch.from_numpy(np.ascontiguousarray(flat))
                 found[site.key] = tensor.to(self.device, getattr(torch, one.dtype))
         return found

@@ -95,7 +95,7 @@ class Model:
         self._passes += 1
         trial = Trial(self._weigh(rows), None)
         around = partial(_edited, module.hook_dict, edits)
-        return joined(resident.steps(rows, wanted, trial, around), len(rows))
+        return joined(resident.steps(rows, wanted, trial, around), len(rows), resident.device)
 
     def mend(self) -> list[str]:
         """What the analyzer left changed of the model, in words; it is put back."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from mi.domain.checkpoint import Checkpoint
+from mi.engine.guard import unrecorded
+from mi.engine.staging import Upload
 from mi.errors import CheckpointError
 from mi.store.checkpoints import count_nonfinite, load_tensors
 from mi.timing import timed
@@ -28,16 +30,18 @@ class Loaded:
         weights: its tensors, on the device.
         nonfinite: how many of their cells are NaN or infinite; counted here, where nothing waits for it.
         error: why there are no weights; None when there are.
+        arrived: the event after which the weights are on the device; None where they are already.
     """
 
     checkpoint: Checkpoint
     weights: Weights = field(factory=dict)
     nonfinite: int = 0
     error: CheckpointError | None = None
+    arrived: Any = None
 
 
 def read_weights(checkpoint: Checkpoint, device: str, content: str | None = None) -> Weights:
-    """A checkpoint's tensors, made in inference mode so that an in-place edit outside it raises.
+    """A checkpoint's tensors, made so that an edit in place is found.
 
     Args:
         checkpoint: which.
@@ -47,9 +51,7 @@ def read_weights(checkpoint: Checkpoint, device: str, content: str | None = None
     Raises:
         CheckpointError: the file is damaged, missing, or not what it was.
     """
-    import torch
-
-    with torch.inference_mode():
+    with unrecorded(device):
         return load_tensors(checkpoint.path, device, content)
 
 
@@ -68,6 +70,7 @@ def read_ahead(
         device: where the weights are to be.
         unread: epochs whose file is not opened, since nobody asks for their weights.
     """
+    upload = Upload(device)
 
     def read(checkpoint: Checkpoint) -> Loaded:
         if checkpoint.epoch in unread:
@@ -76,9 +79,8 @@ def read_ahead(
             with timed("read", epoch=checkpoint.epoch):
                 weights = read_weights(checkpoint, "cpu", contents[checkpoint.epoch])
                 bad = count_nonfinite(weights)
-                if device != "cpu":
-                    weights = {name: tensor.to(device) for name, tensor in weights.items()}
-                return Loaded(checkpoint, weights, bad)
+                weights, arrived = upload.send(weights)
+                return Loaded(checkpoint, weights, bad, arrived=arrived)
         except CheckpointError as error:
             return Loaded(checkpoint, error=error)
 
@@ -89,4 +91,5 @@ def read_ahead(
             with timed("load", "wait for read-ahead", checkpoint.epoch):
                 loaded = following.result()
             following = pool.submit(read, checkpoints[i + 1]) if i + 1 < len(checkpoints) else None
+            upload.receive(loaded.weights, loaded.arrived)
             yield loaded

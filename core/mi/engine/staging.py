@@ -1,8 +1,9 @@
-"""Results on their way from the device to the writer, which waits for them; nobody else does.
+"""What moves between host and device, with nobody waiting but threads that have nothing else to do.
 
-On CUDA a checkpoint's results are copied into one pinned buffer on a stream of its own, beside the next pass,
-and an event tells when they have arrived; two buffers take turns. On the CPU there is nothing to move; from
-other devices the writer copies when it reads.
+On CUDA a checkpoint's results are copied into one pinned buffer on a stream of its own, beside the next
+pass, and an event tells the writer when they have arrived; two buffers take turns. The next checkpoint's
+weights come the other way, sent by the thread that reads ahead. On the CPU there is nothing to move; with
+other devices the two threads copy and wait.
 """
 
 from __future__ import annotations
@@ -87,6 +88,57 @@ class Staging:
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(self._stream)
         return Parcel(epoch, packed, arrived, lambda: self._free.put(buffer))
+
+
+@define(eq=False)
+class Upload:
+    """Sends weights to the device through one pinned buffer, from the thread that reads ahead.
+
+    Attributes:
+        device: where weights are to be.
+    """
+
+    device: str
+    _stream: Any = None
+    _buffer: torch.Tensor | None = None
+    _arrived: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        import torch
+
+        if torch.device(self.device).type == "cuda":
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+
+    def send(self, weights: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], Any]:
+        """The weights on the device, and the event that their reader's stream has to wait for (or None)."""
+        import torch
+
+        if torch.device(self.device).type == "cpu":
+            return dict(weights), None
+        if self._stream is None:
+            return {name: tensor.to(self.device) for name, tensor in weights.items()}, None
+        if self._arrived is not None:
+            self._arrived.synchronize()  # the buffer is free again
+        packed = {"": Result(weights)}
+        size = packed_size(packed)
+        if self._buffer is None or len(self._buffer) < size:
+            self._buffer = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+        pinned = pack(packed, self._buffer)[""].arrays
+        with torch.cuda.stream(self._stream):
+            sent = {name: torch.as_tensor(t).to(self.device, non_blocking=True) for name, t in pinned.items()}
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record(self._stream)
+        return sent, self._arrived
+
+    def receive(self, weights: Mapping[str, torch.Tensor], arrived: Any) -> None:
+        """Let the current stream wait for the weights: the device does, not this thread."""
+        import torch
+
+        if arrived is not None:
+            stream = torch.cuda.current_stream(self.device)
+            stream.wait_event(arrived)
+            for tensor in weights.values():
+                tensor.record_stream(stream)
 
 
 def packed_size(results: Mapping[str, Result]) -> int:
