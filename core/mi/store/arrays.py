@@ -8,6 +8,7 @@ stored, also those in which nothing could be measured.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +18,12 @@ import numpy as np
 
 from mi.errors import StoreError
 from mi.store.cache import ChunkCache
+from mi.store.cells import Part, is_all, is_full, parts_of, place
 from mi.store.codecs import Chain, chain_of
 from mi.store.keys import Keys
 from mi.store.shards import Shard
 
 Index = Sequence[Any]  # for each axis, leading ones first: a position, a slice, or positions
-# (chunk along an axis, what of it, where that goes)
-_Part = tuple[int, "slice | np.ndarray", "slice | np.ndarray"]
 _INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
 
 
@@ -34,30 +34,29 @@ class Array:
         keys: of its group.
         name: its name in the group.
         node: its metadata.
-        cache: where decoded chunks are kept that hold more than was asked for.
 
     Attributes:
         shape, dims, attrs: as usual; ``dims`` is empty where dimensions have no names.
         dtype: of the cells; ``object`` for strings.
         chunks: shape of what a file holds.
         inner: shape of what is decoded at once: the same, or a part of a shard.
-        fill: what stands for "missing".
+        by_row: whether files are shards of whole rows (positions along the first axis).
+        cache: where decoded chunks are kept that hold more than was asked for, if anywhere.
 
     Raises:
         KeyError, TypeError, ValueError: this is no metadata of an array.
     """
 
-    def __init__(
-        self, keys: Keys, name: str, node: Mapping[str, Any], cache: ChunkCache | None = None
-    ) -> None:
-        self.keys, self.name, self.cache = keys, name, cache
+    def __init__(self, keys: Keys, name: str, node: Mapping[str, Any]) -> None:
+        self.keys, self.name = keys, name
+        self.cache: ChunkCache | None = None
         self.shape: tuple[int, ...] = tuple(map(int, node["shape"]))
         names = node.get("dimension_names")
         self.dims: tuple[str, ...] = tuple(names) if names else ()
         self.attrs: dict[str, Any] = dict(node.get("attributes", {}))
         kind = node["data_type"]
         self.dtype = np.dtype(object if kind == "string" else kind)
-        self.fill = np.array(_fill(node["fill_value"], self.dtype), self.dtype)[()]
+        self._fill = node["fill_value"]
         self.chunks: tuple[int, ...] = tuple(map(int, node["chunk_grid"]["configuration"]["chunk_shape"]))
         self.inner, self.shard = self.chunks, None
         codecs = node["codecs"]
@@ -65,24 +64,34 @@ class Array:
             said = codecs[0]["configuration"]
             self.inner, codecs = tuple(map(int, said["chunk_shape"])), said["codecs"]
             if said["index_codecs"] == _INDEX_CODECS:
-                count = int(np.prod([c // i for c, i in zip(self.chunks, self.inner, strict=True)]))
+                count = math.prod(c // i for c, i in zip(self.chunks, self.inner, strict=True))
                 self.shard = Shard(count, said.get("index_location", "end") == "end")
             else:
                 codecs = []
-        chain = chain_of(codecs, self.dtype)
         usual = (
             node["chunk_grid"]["name"] == "regular"
             and node["chunk_key_encoding"] == _KEYS
             and not node.get("storage_transformers")
         )
-        self._chain: Chain | None = chain if usual else None
+        self._chain: Chain | None = chain_of(codecs, self.dtype) if usual else None
+        self.by_row = (
+            self.shard is not None
+            and self.inner[:1] == (1,)
+            and self.inner[1:] == self.chunks[1:] == tuple(max(n, 1) for n in self.shape[1:])
+        )
         if len(self.chunks) != len(self.shape) or 0 in self.chunks:
             raise ValueError(f"chunks {self.chunks} do not fit the shape {self.shape}")
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of all cells before compression."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+    def fill(self) -> Any:
+        """What stands for "missing"."""
+        return np.array(_fill(self._fill, self.dtype), self.dtype)[()]
+
+    def cached(self, cache: ChunkCache) -> Array:
+        """The same array, keeping decoded chunks there."""
+        other = object.__new__(Array)
+        other.__dict__ = {**self.__dict__, "cache": cache}
+        return other
 
     @property
     def path(self) -> Path:
@@ -93,15 +102,6 @@ class Array:
     def grid(self) -> tuple[int, ...]:
         """Files along each axis."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
-
-    @cached_property
-    def by_row(self) -> bool:
-        """Whether files are shards of whole rows (positions along the first axis)."""
-        return (
-            self.shard is not None
-            and self.inner[:1] == (1,)
-            and self.inner[1:] == self.chunks[1:] == tuple(max(n, 1) for n in self.shape[1:])
-        )
 
     @property
     def chain(self) -> Chain:
@@ -118,7 +118,7 @@ class Array:
 
     def key(self, file: Sequence[int]) -> str:
         """The key of a file, relative to the group."""
-        return "/".join([self.name, "c", *map(str, file)])
+        return f"{self.name}/c/{'/'.join(map(str, file))}" if file else f"{self.name}/c"
 
     def files(self, low: int = 0, high: int | None = None) -> Iterator[tuple[int, ...]]:
         """The files that hold positions ``low:high`` of the first axis; all of them by default."""
@@ -146,12 +146,19 @@ class Array:
             IndexError: a position outside the array.
             Exception: whatever a codec raises on damaged bytes; say it with ``store_errors``.
         """
+        if not index and self._chain is not None and self.shard is None and self.chunks == self.shape:
+            return self._decode(self._bytes((0,) * len(self.shape)), np.empty(self.shape, self.dtype))
         index = (*index, *[slice(None)] * (len(self.shape) - len(index)))
         if self._chain is None:
             return self._foreign(index)
-        axes = [_parts(one, n, c) for one, n, c in zip(index, self.shape, self.inner, strict=True)]
+        if self.by_row and all(is_full(one, n) for one, n in zip(index[1:], self.shape[1:], strict=True)):
+            if isinstance(index[0], int | np.integer) and index[0] >= 0:
+                return self.row(int(index[0]))
+            if isinstance(index[0], slice):
+                return self._rows(range(*index[0].indices(self.shape[0])))
+        axes = [parts_of(one, n, c) for one, n, c in zip(index, self.shape, self.inner, strict=True)]
         out = np.empty([length for _, length in axes], self.dtype)
-        wanted: dict[tuple[int, ...], list[tuple[_Part, ...]]] = {}
+        wanted: dict[tuple[int, ...], list[tuple[Part, ...]]] = {}
         each = [c // i for c, i in zip(self.chunks, self.inner, strict=True)]
         for parts in itertools.product(*[parts for parts, _ in axes]):
             file = tuple(part[0] // n for part, n in zip(parts, each, strict=True))
@@ -174,6 +181,18 @@ class Array:
             raise self.missing(where)
         row: np.ndarray = self._chain.decode(part, self.inner, np.empty(self.inner, self.dtype))[0]
         return row
+
+    def _rows(self, places: Sequence[int]) -> np.ndarray:
+        """Rows of shards of whole rows, each decoded to its place."""
+        out = np.empty((len(places), *self.shape[1:]), self.dtype)
+        step, rest, done = self.chunks[0], (0,) * (len(self.shape) - 1), 0
+        for first, here in itertools.groupby(places, lambda at: at // step):
+            for data in self._picked((first, *rest), [at - first * step for at in here]):
+                if data is None:
+                    raise self.missing((first, *rest))
+                self._decode(data, out[done : done + 1])
+                done += 1
+        return out
 
     def chunk(self, file: Sequence[int]) -> np.ndarray:
         """All cells of a file, decoded: what a shard does not hold is missing.
@@ -199,16 +218,16 @@ class Array:
         return cells[tuple(slice(0, min(c, n - i * c)) for i, c, n in ends)]
 
     def _take(
-        self, file: tuple[int, ...], each: Sequence[int], taken: Sequence[tuple[_Part, ...]], out: np.ndarray
+        self, file: tuple[int, ...], each: Sequence[int], taken: Sequence[tuple[Part, ...]], out: np.ndarray
     ) -> None:
         """Cells of one file into ``out``."""
         if self.shard is None:
-            whole = all(_is_all(part[1], c) for part, c in zip(taken[0], self.inner, strict=True))
+            whole = all(is_all(part[1], c) for part, c in zip(taken[0], self.inner, strict=True))
             target = out[(*[part[2] for part in taken[0]], ...)] if whole else None
             if target is not None and target.flags.c_contiguous and target.shape == self.inner:
                 self._decode(self._bytes(file), target)
             else:
-                _place(taken[0], self._whole(file), out)
+                place(taken[0], self._whole(file), out)
             return
         flat = [
             int(np.ravel_multi_index([p[0] % n for p, n in zip(parts, each, strict=True)], each))
@@ -217,12 +236,12 @@ class Array:
         for parts, data in zip(taken, self._picked(file, flat), strict=True):
             if data is None:
                 raise self.missing(file)
-            whole = all(_is_all(part[1], c) for part, c in zip(parts, self.inner, strict=True))
+            whole = all(is_all(part[1], c) for part, c in zip(parts, self.inner, strict=True))
             target = out[(*[part[2] for part in parts], ...)] if whole else None
             if target is not None and target.flags.c_contiguous and target.shape == self.inner:
                 self._decode(data, target)
             else:
-                _place(parts, self._decode(data), out)
+                place(parts, self._decode(data), out)
 
     def _decode(self, data: Any, out: np.ndarray | None = None) -> np.ndarray:
         assert self._chain is not None
@@ -269,8 +288,8 @@ class Array:
             return self.chain.encode(values)
         each = [c // i for c, i in zip(self.chunks, self.inner, strict=True)]
         parts: list[bytes | None] = []
-        for place in np.ndindex(*each):
-            spot = tuple(slice(p * i, (p + 1) * i) for p, i in zip(place, self.inner, strict=True))
+        for at in np.ndindex(*each):
+            spot = tuple(slice(p * i, (p + 1) * i) for p, i in zip(at, self.inner, strict=True))
             parts.append(self.chain.encode(values[spot]))
         return self.shard.join(parts)
 
@@ -302,52 +321,3 @@ def _fill(value: Any, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "c":
         return complex(*(float(part) for part in value))
     return float(value) if dtype.kind == "f" else value
-
-
-def _parts(one: Any, length: int, step: int) -> tuple[list[_Part], int]:
-    """An axis' index cut by chunks, and how many positions it takes."""
-    if isinstance(one, int | np.integer):
-        at = int(one) + (length if one < 0 else 0)
-        if not 0 <= at < length:
-            raise IndexError(f"position {one} is outside an axis of {length}")
-        return [(at // step, slice(at % step, at % step + 1), slice(0, 1))], 1
-    if isinstance(one, slice):
-        start, stop, by = one.indices(length)
-        if by == 1:
-            stop = max(stop, start)
-            chunks = range(start // step, -(-stop // step)) if stop > start else range(0)
-            return [
-                (
-                    i,
-                    slice(max(start - i * step, 0), min(stop - i * step, step)),
-                    slice(max(i * step - start, 0), min((i + 1) * step, stop) - start),
-                )
-                for i in chunks
-            ], stop - start
-        one = np.arange(start, stop, by)
-    places = np.asarray(one)
-    if places.dtype == bool:
-        places = np.flatnonzero(places)
-    places = np.where(places < 0, places + length, places).astype(np.int64)
-    if places.size and not (places.min() >= 0 and places.max() < length):
-        raise IndexError(f"a position is outside an axis of {length}")
-    chunk = places // step
-    there = [(int(i), np.flatnonzero(chunk == i)) for i in np.unique(chunk)]
-    return [(i, places[at] - i * step, at) for i, at in there], len(places)
-
-
-def _is_all(part: slice | np.ndarray, length: int) -> bool:
-    return isinstance(part, slice) and part.start == 0 and part.stop == length
-
-
-def _place(parts: tuple[_Part, ...], cells: np.ndarray, out: np.ndarray) -> None:
-    """What was asked for of a decoded chunk, to where it goes."""
-    if sum(isinstance(part[1], np.ndarray) for part in parts) > 1:
-        both = [(_positions(part[1]), _positions(part[2])) for part in parts]
-        out[np.ix_(*[b for _, b in both])] = cells[np.ix_(*[a for a, _ in both])]
-    else:
-        out[tuple(part[2] for part in parts)] = cells[tuple(part[1] for part in parts)]
-
-
-def _positions(part: slice | np.ndarray) -> np.ndarray:
-    return np.arange(part.start, part.stop) if isinstance(part, slice) else part

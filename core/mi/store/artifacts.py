@@ -15,7 +15,7 @@ from xarray.core import indexing
 from mi.errors import StoreError, unknown
 from mi.store.arrays import Array
 from mi.store.commits import Commits, inexact
-from mi.store.files import store_errors
+from mi.store.files import as_store_error
 from mi.store.groups import Group, open_group
 from mi.store.keys import Keys, hierarchy, keys_of
 from mi.store.layout import VariantPaths
@@ -143,32 +143,34 @@ class Artifacts:
     analyzer: str
     group: Group
     _guard: _Guard
-    _places: dict[int, int] = field(init=False)  # committed epoch -> position, sorted; {} without epochs
+    _axis: list[int] = field(init=False)  # epoch at each position, committed or not; empty without epochs
 
-    @_places.default
-    def _find(self) -> dict[int, int]:
-        if "committed" not in self.group.arrays:
-            return {}
-        axis = {e: i for i, e in enumerate(self.group.epochs())}
-        return {e: axis[e] for e in self._guard.epochs if e in axis}
+    @_axis.default
+    def _epochs(self) -> list[int]:
+        return self.group.epochs() if "committed" in self.group.arrays else []
 
     def at(self, epoch: int) -> dict[str, np.ndarray]:
-        """One committed epoch's arrays, loaded.
+        """One committed epoch's arrays, loaded; of artifacts without a commit an epoch, everything.
 
         Raises:
             UnknownNameError: the epoch is not there.
             StoreError: damage, or the group was computed anew meanwhile.
         """
-        if epoch not in self._places:
-            raise unknown(f"epoch of {self.probe}/{self.analyzer}", str(epoch), map(str, self._places))
-        place, values = self._places[epoch], {}
+        place = None
+        if "committed" in self.group.arrays:
+            if epoch not in self._guard.epochs or epoch not in self._axis:
+                known = map(str, self._guard.epochs)
+                raise unknown(f"epoch of {self.probe}/{self.analyzer}", str(epoch), known)
+            place = self._axis.index(epoch)
+        values, array = {}, None
         try:
             for name, array in self.group.arrays.items():
                 if name != "committed" and array.dims != (name,):
-                    with store_errors(array.path, "read"):
-                        values[name] = array.row(place)
-        finally:
+                    values[name] = array.read() if place is None else array.row(place)
+        except Exception as error:
             self._guard.check()  # also where reading failed: new chunks do not fit old metadata
+            raise as_store_error(array.path if array else self.group.path, "read", error) from error
+        self._guard.check()
         return values
 
     def dataset(self) -> xr.Dataset:
@@ -181,9 +183,14 @@ class Artifacts:
         index = {}
         for name, array in arrays.items():
             if array.dims == (name,):
-                with store_errors(array.path, "read"):
+                try:
                     index[name] = _plain(array.read())
-        order = list(self._places.values()) if "committed" in arrays else None
+                except Exception as error:
+                    raise as_store_error(array.path, "read", error) from error
+        order = None
+        if "committed" in arrays:
+            places = {e: i for i, e in enumerate(self._axis)}
+            order = [places[e] for e in self._guard.epochs if e in places]
         if order is not None:
             index["epoch"] = index["epoch"][order]
         variables = {}
@@ -206,8 +213,8 @@ class _Guard:
 
     def __init__(self, keys: Keys, commits: Commits) -> None:
         self.keys, self.commits = keys, commits
-        self.generation, self.signature = keys.stamp(), commits.signature()
-        self.epochs = commits.read()
+        self.generation = keys.stamp()
+        self.signature, self.epochs = commits.seen()
 
     def check(self) -> None:
         """Called after every read.
@@ -216,10 +223,9 @@ class _Guard:
             StoreError: what was read may not be what was asked for.
         """
         if self.keys.stamp() == self.generation:
-            signature = self.commits.signature()
+            signature, now = self.commits.seen()
             if signature == self.signature:
                 return
-            now = self.commits.read()
             if all(now.get(e) == f for e, f in self.epochs.items()):
                 self.signature = signature
                 return
@@ -244,10 +250,12 @@ class _Stored(BackendArray):  # type: ignore[misc]
             StoreError: a chunk is damaged, or the group was replaced meanwhile.
         """
         try:
-            with store_errors(self.array.path, "read"):
-                return self.array.read(key)
-        finally:
+            cells = self.array.read(key)
+        except Exception as error:
             self.guard.check()  # also where reading failed: new chunks do not fit old metadata
+            raise as_store_error(self.array.path, "read", error) from error
+        self.guard.check()
+        return cells
 
 
 def _groups(keys: Keys) -> list[str]:

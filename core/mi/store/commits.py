@@ -10,8 +10,10 @@ results were made; what is not the same for all of a record's epochs is null the
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
@@ -36,7 +38,14 @@ class Commits:
 
     def files(self) -> list[Path]:
         """The records' files, sorted."""
-        return sorted(self.folder.glob("[0-9w]*.json")) if self.folder.is_dir() else []
+        return [self.folder / name for name in self._names()]
+
+    def _names(self) -> list[str]:
+        try:
+            found = os.listdir(self.folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(n for n in found if n.endswith(".json") and (n[0] == "w" or n[0].isdecimal()))
 
     def read(self) -> dict[int, str]:
         """Epoch -> fingerprint of everything committed, sorted by epoch.
@@ -150,15 +159,31 @@ class Commits:
         for path in self.files():
             path.unlink(missing_ok=True)
 
+    def seen(self) -> tuple[tuple[Any, ...], Mapping[int, str]]:
+        """The records' :meth:`signature`, and what :meth:`read` gives, from memory where nothing has changed.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        # In this order: what is written in between is then looked at again, for its other signature.
+        signature = self.signature()
+        known = _SEEN.get(self.folder)
+        if known is None or known[0] != signature:
+            if len(_SEEN) > 1000:
+                _SEEN.clear()
+            known = _SEEN[self.folder] = signature, MappingProxyType(self.read())
+        return known
+
     def signature(self) -> tuple[Any, ...]:
         """Changes whenever a record is written; costs a few calls of ``stat``."""
         out = []
-        for path in self.files():
+        folder = str(self.folder)
+        for name in self._names():
             try:
-                stat = path.stat()
+                stat = os.stat(f"{folder}/{name}")
             except FileNotFoundError:
                 continue
-            out.append((path.name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            out.append((name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
         return tuple(out)
 
     def _write(
@@ -172,6 +197,9 @@ class Commits:
         if nonfinite:
             data["nonfinite"] = {str(e): dict(nonfinite[e]) for e in sorted(nonfinite)}
         write_json(path, data | dict(provenance))
+
+
+_SEEN: dict[Path, tuple[tuple[Any, ...], Mapping[int, str]]] = {}
 
 
 def inexact(fingerprints: Mapping[int, str]) -> dict[str, list[int]]:

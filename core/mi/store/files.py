@@ -22,12 +22,18 @@ def store_errors(path: Path, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except StoreError:
-        raise
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be {doing} ({error.strerror or error})") from error
-    except Exception as error:  # codecs raise RuntimeError, ValueError, KeyError, … on damaged bytes
-        raise StoreError(f"{path}: damaged, cannot be {doing} ({type(error).__name__}: {error})") from error
+    except Exception as error:
+        raise as_store_error(path, doing, error) from error
+
+
+def as_store_error(path: Path, doing: str, error: Exception) -> StoreError:
+    """What :func:`store_errors` raises for ``error``."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, OSError):
+        return StoreError(f"{path}: cannot be {doing} ({error.strerror or error})")
+    # Codecs raise RuntimeError, ValueError, KeyError, … on damaged bytes.
+    return StoreError(f"{path}: damaged, cannot be {doing} ({type(error).__name__}: {error})")
 
 
 def write_file(path: Path, data: bytes, *, vouched: bool = True) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from mi.errors import StoreError
 from mi.store.arrays import Array
 from mi.store.cache import ChunkCache
-from mi.store.files import fsync_files, store_errors, write_file
+from mi.store.files import as_store_error, fsync_files, store_errors, write_file
 from mi.store.keys import Folder, Keys
 from mi.store.nodes import INLINE, NODE, array_node, consolidated, dump, group_node, plain
 from mi.store.schema import BLOCKS, ArraySpec, GroupSpec, cut
@@ -38,6 +38,7 @@ class Group:
     keys: Keys
     attrs: Mapping[str, Any]
     arrays: Mapping[str, Array]
+    _memo: dict[str, list[int]] = field(factory=dict)  # the axis, once it was read
 
     @property
     def path(self) -> Path:
@@ -50,8 +51,12 @@ class Group:
         Raises:
             StoreError: there is none, or it is damaged.
         """
-        with store_errors(self.keys.file("epoch"), "read"):
-            return [int(e) for e in self.arrays["epoch"].read()]
+        if "epoch" not in self._memo:
+            try:
+                self._memo["epoch"] = self.arrays["epoch"].read().tolist()
+            except Exception as error:
+                raise as_store_error(self.keys.file("epoch"), "read", error) from error
+        return list(self._memo["epoch"])
 
 
 def open_group(keys: Keys, *, own: bool = False) -> Group:
@@ -64,21 +69,37 @@ def open_group(keys: Keys, *, own: bool = False) -> Group:
     Raises:
         StoreError: there is none, or it is damaged.
     """
-    place, cache = keys.file(), ChunkCache()
-    with store_errors(place, "read"):
+    stamp = keys.stamp(NODE)
+    seen = None if own else _SEEN.get(keys)
+    if seen is None or seen[0] != stamp:
         try:
-            node = json.loads(keys.read(NODE))
-        except (FileNotFoundError, NotADirectoryError):
-            raise StoreError(f"{place}: no artifacts here") from None
-        if node["node_type"] != "group":
-            raise ValueError(f"is a zarr {node['node_type']}, expected a group")
-        nodes = _own(keys) if own or INLINE not in node else node[INLINE]["metadata"]
-        arrays = {
-            name: Array(keys, name, said, cache)
-            for name, said in nodes.items()
-            if said["node_type"] == "array"
-        }
-        return Group(keys, dict(node["attributes"]), arrays)
+            seen = stamp, _parsed(keys, own)
+        except Exception as error:
+            raise as_store_error(keys.file(), "read", error) from error
+        if not own:
+            if len(_SEEN) > 1000:
+                _SEEN.clear()
+            _SEEN[keys] = seen
+    cache, group = ChunkCache(), seen[1]
+    return Group(
+        keys, dict(group.attrs), {name: a.cached(cache) for name, a in group.arrays.items()}, group._memo
+    )
+
+
+# Metadata that was read before: it is written once, with its group, so the file's stamp says all.
+_SEEN: dict[Keys, tuple[tuple[int, ...], Group]] = {}
+
+
+def _parsed(keys: Keys, own: bool) -> Group:
+    try:
+        node = json.loads(keys.read(NODE))
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(f"{keys.file()}: no artifacts here") from None
+    if node["node_type"] != "group":
+        raise ValueError(f"is a zarr {node['node_type']}, expected a group")
+    nodes = _own(keys) if own or INLINE not in node else node[INLINE]["metadata"]
+    arrays = {n: Array(keys, n, said) for n, said in nodes.items() if said["node_type"] == "array"}
+    return Group(keys, dict(node["attributes"]), arrays)
 
 
 def _own(keys: Keys) -> dict[str, Any]:

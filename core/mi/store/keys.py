@@ -78,8 +78,8 @@ class Keys(Protocol):
         """The place of a key, for messages and for who removes it."""
         ...
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes when the group is replaced."""
+    def stamp(self, key: str = "") -> tuple[int, ...]:
+        """Changes when what is there is replaced: the group, or a key's bytes."""
         ...
 
     def store(self) -> Any:
@@ -150,10 +150,10 @@ class Folder:
         """The place of a key."""
         return Path(self.path, key) if key else Path(self.path)
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes when the group is replaced."""
+    def stamp(self, key: str = "") -> tuple[int, ...]:
+        """Changes when what is there is replaced: the group, or a key's bytes."""
         try:
-            stat = os.stat(self.path)
+            stat = os.stat(f"{self.path}/{key}" if key else self.path)
         except OSError:
             return (-1, -1)
         return (stat.st_ino, stat.st_mtime_ns)  # numbers of deleted folders are used again, times are not

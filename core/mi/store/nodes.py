@@ -72,7 +72,9 @@ def plain(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dump(node: Mapping[str, Any]) -> bytes:
-    """The content of ``zarr.json``."""
+    """The content of ``zarr.json``: as zarr writes it, but without blanks where much is consolidated."""
+    if INLINE in node:
+        return json.dumps(node, separators=(",", ":")).encode()
     return json.dumps(node, indent=2).encode()
 
 
