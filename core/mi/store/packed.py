@@ -118,7 +118,7 @@ class Packed:
         """The place of a key, for messages: there is no such file."""
         return Path(self.path, self._name(key))
 
-    def stamp(self) -> tuple[int, ...]:
+    def stamp(self, key: str = "") -> tuple[int, ...]:
         """Changes when the archive is replaced."""
         try:
             stat = Path(self.path).stat()
