@@ -42,7 +42,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
             "mi.domain.visualization": ("Visualization", "Field"),
             "mi.domain.values": ("Option", "TypedValue"),
             "mi.domain.family": ("Family",),
-            "mi.errors": ("MiError", "ParameterError"),
+            "mi.errors": ("MiError", "NotApplicableError", "ParameterError"),
         },
     ),
     "notebook": (
@@ -50,6 +50,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "`mi.open()` gives a workspace; variants, checkpoints and views follow from it.",
         {
             "mi.lab.workspace": ("open", "Lab"),
+            "mi.lab.family": ("LabFamily",),
             "mi.lab.variant": ("LabVariant",),
             "mi.lab.moment": ("Moment", "View"),
         },

@@ -47,7 +47,9 @@ def _analyzed(variant: Variant) -> bool:
     from mi.store.checkpoints import list_checkpoints
     from mi.store.layout import VariantPaths
 
-    wanted = {use.id for use in variant.family.analyzers}
+    offered = variant.workspace.host.analyzers(variant.family)
+    spanning = {id for id, analyzer in offered.items() if analyzer.scope == "family"}  # no variant holds them
+    wanted = {use.id for use in variant.family.analyzers} - spanning
     count = len(list_checkpoints(VariantPaths(variant.folder)))
     done = {
         row["analyzer"]

@@ -16,7 +16,7 @@ import xarray as xr
 from attrs import evolve
 
 import mi
-from mi import Analyzer, ArtifactNeed, GradientNeed, Option, Output, ParameterError, ProbeNeed, Site
+from mi import Analyzer, ArtifactNeed, GradientNeed, Output, ParameterError, ProbeNeed, Site
 from mi.domain.place import FAMILY_SCOPE
 from mi.engine.analyze import analyze
 from mi.engine.summary import AnalysisSummary
@@ -28,43 +28,20 @@ from mi.store.lock import family_lock
 from mi.store.losses import LossHistory
 
 ID = "tiny.ends"
-SEEN: list[Any] = []
-
-
-def ends(data: Any, power: int = 1) -> dict[str, Any]:
-    """``mean`` (variant,): the mean activation at the last epoch; ``epochs``; ``size``."""
-    SEEN.append(data)
-    found = data.artifacts["tiny.means"]
-    last = [float(found[name]["mean"].isel(epoch=-1).mean()) for name in data.variants]
-    return {
-        "mean": [value**power for value in last],
-        "epochs": [found[name].sizes["epoch"] for name in data.variants],
-        "size": [data.parameters[name]["size"] for name in data.variants],
-    }
-
-
-ENDS = Analyzer(
-    id=ID,
-    version=1,
-    title="Where variants end",
-    function=ends,
-    scope="family",
-    artifacts=(ArtifactNeed("tiny.means", at="all"),),
-    options={"power": Option(type="int", default=1, minimum=1)},
-    outputs={
-        "mean": Output(("variant",), "float64"),
-        "epochs": Output(("variant",), "int32", fill=-1),
-        "size": Output(("variant",), "int32", fill=-1),
-    },
-)
 USED = ["tiny.means", "tiny.path", ID]
 
 
 @pytest.fixture(autouse=True)
-def offered(tiny: Any) -> None:
-    """The tiny plugin offers it."""
-    tiny.ANALYZERS[ID] = ENDS
-    SEEN.clear()
+def base(tiny: Any) -> Analyzer:
+    """An analyzer over variants, which the tiny plugin offers."""
+    tiny.ANALYZERS[ID] = tiny.ENDS
+    return tiny.ENDS  # type: ignore[no-any-return]
+
+
+def tiny_ends(data: Any, power: int) -> Any:
+    from mi_tiny.analyzers import ends
+
+    return ends(data, power)
 
 
 def folder(variant: Any) -> Path:
@@ -104,11 +81,13 @@ def test_all_variants_that_have_the_artifacts_take_part(make: Any) -> None:
 
 
 def test_a_second_analysis_does_nothing_and_needs_no_lock(make: Any) -> None:
+    from mi_tiny.analyzers import CALLS
+
     one = make(analyzers=USED)
     run(one)
     with family_lock(VariantPaths(folder(one))):
         again = run(one)
-    assert (computed(again), again.families[0].fresh, len(SEEN)) == (0, 1, 1)
+    assert (computed(again), again.families[0].fresh, CALLS["ends"]) == (0, 1, 1)
     assert "everything fresh" in again.line()
 
 
@@ -128,7 +107,7 @@ def test_a_variant_that_lacks_an_artifact_is_left_out_and_named(make: Any) -> No
 
 def test_where_no_variant_has_what_is_needed_it_is_skipped_with_a_sentence(make: Any, tiny: Any) -> None:
     need = ArtifactNeed("tiny.grid", at="reference")
-    tiny.ANALYZERS[ID] = evolve(ENDS, artifacts=(need,))
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, artifacts=(need,))
     one = make((0,), USED)
     summary = run(one, probe="few")  # over which tiny.grid does not apply
     assert (
@@ -172,7 +151,7 @@ def new_option(one: Any, make: Any, tiny: Any) -> Any:
 
 
 def new_version(one: Any, make: Any, tiny: Any) -> Any:
-    tiny.ANALYZERS[ID] = evolve(ENDS, version=2)
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, version=2)
     return make((0, 50), USED)
 
 
@@ -236,7 +215,7 @@ def test_the_reference_losses_and_trajectories_of_each_variant_are_given(make: A
         }
 
     needs = (ArtifactNeed("tiny.means", at="reference"), ArtifactNeed("tiny.path", at="all"))
-    tiny.ANALYZERS[ID] = evolve(ENDS, function=function, artifacts=needs, losses=True, options={})
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, function=function, artifacts=needs, losses=True, options={})
     one, two = make((0, 50), USED), make((0, 50, 100), USED, seed=1)
     make_losses(one, 51)
     summary = run(one, two)
@@ -272,7 +251,9 @@ def test_coordinates_of_its_own_make_further_dimensions(make: Any, tiny: Any) ->
         return {"mean": [found[n]["mean"].mean("unit").values for n in data.variants], "seeds": [0.0, 1.0]}
 
     outputs = {"mean": Output(("variant", "epoch")), "seeds": Output(("seed",))}
-    tiny.ANALYZERS[ID] = evolve(ENDS, function=function, outputs=outputs, options={}, coordinates=coordinates)
+    tiny.ANALYZERS[ID] = evolve(
+        tiny.ENDS, function=function, outputs=outputs, options={}, coordinates=coordinates
+    )
     one, two = make((0, 50), USED), make((0, 50), USED, seed=1)
     run(one, two)
     assert stored(one)["mean"].dims == ("variant", "epoch")
@@ -281,10 +262,14 @@ def test_coordinates_of_its_own_make_further_dimensions(make: Any, tiny: Any) ->
 
 
 def test_one_that_fails_loses_only_its_own(make: Any, tiny: Any) -> None:
-    tiny.ANALYZERS["tiny.burst"] = evolve(ENDS, id="tiny.burst", function=lambda data, power: 1 / 0)
-    tiny.ANALYZERS["tiny.wrong"] = evolve(ENDS, id="tiny.wrong", function=lambda data, power: {"mean": 0})
-    tiny.ANALYZERS["tiny.gone"] = evolve(ENDS, id="tiny.gone", function="mi_tiny.analyzers:gone")
-    tiny.ANALYZERS["tiny.lost"] = evolve(ENDS, id="tiny.lost", artifacts=(ArtifactNeed("tiny.maens", "all"),))
+    tiny.ANALYZERS["tiny.burst"] = evolve(tiny.ENDS, id="tiny.burst", function=lambda data, power: 1 / 0)
+    tiny.ANALYZERS["tiny.wrong"] = evolve(
+        tiny.ENDS, id="tiny.wrong", function=lambda data, power: {"mean": 0}
+    )
+    tiny.ANALYZERS["tiny.gone"] = evolve(tiny.ENDS, id="tiny.gone", function="mi_tiny.analyzers:gone")
+    tiny.ANALYZERS["tiny.lost"] = evolve(
+        tiny.ENDS, id="tiny.lost", artifacts=(ArtifactNeed("tiny.maens", "all"),)
+    )
     one = make((0, 50), [*USED, "tiny.burst", "tiny.wrong", "tiny.gone", "tiny.lost"])
     summary = analyze([one])
     said = {f.analyzer: f.message for f in summary.failures}
@@ -322,11 +307,11 @@ def test_what_is_committed_meanwhile_is_taken_in(make: Any, tiny: Any) -> None:
 
     def meanwhile(data: Any, power: int) -> dict[str, Any]:
         if len(data.variants) == 1:
-            tiny.ANALYZERS[ID] = ENDS
+            tiny.ANALYZERS[ID] = tiny.ENDS
             run(make((0, 50), USED, seed=1))
-        return ends(data, power)
+        return tiny_ends(data, power)
 
-    tiny.ANALYZERS[ID] = evolve(ENDS, function=meanwhile)
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, function=meanwhile)
     one = make((0, 50), USED)
     run(one)
     assert stored(one)["variant"].values.tolist() == [one.name, two.name]
@@ -339,8 +324,7 @@ import sys
 from mi.domain.workspace import Workspace
 from mi.engine.analyze import analyze
 import mi_tiny
-from test_family_scope import ENDS, ID
-mi_tiny.ANALYZERS[ID] = ENDS
+mi_tiny.ANALYZERS['tiny.ends'] = mi_tiny.ENDS
 summary = analyze([Workspace.open(sys.argv[1]).variant(sys.argv[2])])
 sys.exit("; ".join(f.message for f in summary.failures) or 0)
 """
@@ -348,13 +332,13 @@ sys.exit("; ".join(f.message for f in summary.failures) or 0)
 
 def test_processes_that_analyze_different_variants_at_once_end_with_all_of_them(make: Any) -> None:
     made = [make((0, 50), USED, seed=seed) for seed in range(3)]
-    root, here = made[0].workspace.root, Path(__file__).parent
+    root = made[0].workspace.root
     processes = [
         subprocess.Popen(
             [
                 sys.executable,
                 "-c",
-                f"import sys; sys.path.insert(0, {str(here)!r})\n{SCRIPT}",
+                SCRIPT,
                 root,
                 one.name,
             ],
@@ -406,9 +390,11 @@ def test_what_spans_a_family_is_no_variant(make: Any) -> None:
         ({"artifacts": ()}, "reads artifacts or losses; none is declared"),
     ],
 )
-def test_a_declaration_of_what_spans_variants_is_checked(given: dict[str, Any], sentence: str) -> None:
+def test_a_declaration_of_what_spans_variants_is_checked(
+    base: Analyzer, given: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(ParameterError, match=sentence):
-        evolve(ENDS, **given)
+        evolve(base, **given)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +422,7 @@ def test_a_family_of_hundreds_of_epochs_is_read_lazily(make: Any, tiny: Any) -> 
     def lazy(data: Any, power: int) -> dict[str, Any]:
         found = data.artifacts["tiny.means"][data.variants[0]]
         assert not isinstance(found["mean"].variable._data, np.ndarray)
-        return ends(data, power)
+        return tiny_ends(data, power)
 
-    tiny.ANALYZERS[ID] = evolve(ENDS, function=lazy)
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, function=lazy)
     run(make((0, 50), USED))

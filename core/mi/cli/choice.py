@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mi.domain.workspace import Variant, Workspace
+    from mi.domain.workspace import FamilyResults, Variant, Workspace
 
 
 def chosen_variants(workspace: Workspace, names: tuple[str, ...], every: bool, doing: str) -> list[Variant]:
@@ -25,6 +25,14 @@ def chosen_variants(workspace: Workspace, names: tuple[str, ...], every: bool, d
     if not found:
         raise UnknownNameError("there are no variants yet (see `mi train`)")
     return found
+
+
+def with_families(variants: list[Variant]) -> list[Variant | FamilyResults]:
+    """The variants, and after them what spans their families, where there is such a thing."""
+    from mi.domain.workspace import FamilyResults
+
+    families = {one.family.name: FamilyResults(one.workspace, one.family) for one in variants}
+    return [*variants, *(one for one in families.values() if one.folder.is_dir())]
 
 
 def check_device(device: str) -> None:

@@ -37,28 +37,30 @@ def clean(
     """Drop artifacts of VARIANT (name or family/name): stale ones and nobody's; say first what and how much.
 
     Stale results, results whose checkpoint, analyzer or probe is gone, damaged ones, and what killed
-    processes left. Fresh results stay, and so does what belongs to a plugin that failed to load.
-    Checkpoints, losses and declarations are never touched.
+    processes left; the same of what spans their families. Fresh results stay, and so does what belongs to a
+    plugin that failed to load. Checkpoints, losses and declarations are never touched.
     """
-    from mi.cli.choice import chosen_variants
+    from mi.cli.choice import chosen_variants, with_families
+    from mi.domain.workspace import Variant
     from mi.engine.clean import clean as run
     from mi.engine.clean import plan_cleaning
     from mi.engine.session import Session
     from mi.errors import MiError
     from mi.store.layout import VariantPaths
-    from mi.store.lock import variant_lock
+    from mi.store.lock import family_lock, variant_lock
 
     workspace = open_workspace(ctx)
-    chosen = chosen_variants(workspace, variants, every, "clean")
+    chosen = with_families(chosen_variants(workspace, variants, every, "clean"))
     session = Session({workspace.root: workspace})
     asks = not yes and not dry_run
     if asks and as_json:
         raise MiError("--json prints no question: give --dry-run or --yes with it")
     with ExitStack() as locks:
         if not dry_run:  # held while we ask: what was said is what is done
-            for variant in chosen:
-                locks.enter_context(variant_lock(VariantPaths(variant.folder)))
-        cleanings = [plan_cleaning(variant, unbound=unbound, session=session) for variant in chosen]
+            for owner in chosen:
+                lock = variant_lock if isinstance(owner, Variant) else family_lock
+                locks.enter_context(lock(VariantPaths(owner.folder)))
+        cleanings = [plan_cleaning(owner, unbound=unbound, session=session) for owner in chosen]
         due = [c for c in cleanings if c.drops or c.mends]
         if not as_json:
             for cleaning in cleanings:
@@ -84,8 +86,8 @@ def described(cleaning: Cleaning, dry_run: bool) -> dict[str, Any]:
     due = bool(cleaning.drops or cleaning.mends)
     state = "clean" if not due else "would drop" if dry_run else "dropped"
     return {
-        "id": cleaning.variant.id,
-        "family": cleaning.variant.family.name,
+        "id": cleaning.owner.id,
+        "family": cleaning.owner.family.name,
         "state": state,
         "drops": [
             {
@@ -106,7 +108,7 @@ def described(cleaning: Cleaning, dry_run: bool) -> dict[str, Any]:
 
 
 def _print(cleaning: Cleaning) -> None:
-    name = cleaning.variant.name
+    name = cleaning.owner.name
     for drop in cleaning.drops:
         click.echo(f"{name}: {_said(drop)}")
     for place in cleaning.mends:

@@ -11,7 +11,7 @@ from mi.cli.common import json_option, open_workspace, print_listing
 from mi.cli.show import size_of
 
 if TYPE_CHECKING:
-    from mi.domain.workspace import Variant
+    from mi.domain.workspace import FamilyResults, Variant
     from mi.engine.verify import Verdict
 
 
@@ -45,7 +45,8 @@ def verify(
     """
     import secrets
 
-    from mi.cli.choice import check_device, chosen_variants
+    from mi.cli.choice import check_device, chosen_variants, with_families
+    from mi.domain.workspace import Variant
     from mi.engine.session import Session
     from mi.engine.verify import verify as run
     from mi.errors import LockedError
@@ -57,32 +58,34 @@ def verify(
     session = Session({workspace.root: workspace})
     verdicts, refused = [], 0
     with Display() as display:
-        for variant in chosen:
+        for owner in with_families(chosen):
+            named = next(v.name for v in chosen if v.family.name == owner.family.name)
+            mended = owner.name if isinstance(owner, Variant) else named  # by analyzing any variant
             try:
                 verdict = run(
-                    variant, sample=sample, seed=seed, device=device, session=session, watcher=display
+                    owner, sample=sample, seed=seed, device=device, session=session, watcher=display
                 )
             except LockedError as error:
-                if len(chosen) == 1:
+                if len(chosen) == 1 and isinstance(owner, Variant):
                     raise
                 refused += 1
                 click.echo(f"mi: {error}", err=True)
                 continue
-            verdicts.append((variant, verdict))
+            verdicts.append((owner, mended, verdict))
             if not as_json:
-                _print(variant, verdict)
+                _print(owner, mended, verdict)
     if as_json:
         print_listing([described(*one) for one in verdicts], {}, True, "")
-    return 2 if refused or any(v.damaged for _, v in verdicts) else 0
+    return 2 if refused or any(v.damaged for *_, v in verdicts) else 0
 
 
-def described(variant: Variant, verdict: Verdict) -> dict[str, Any]:
+def described(owner: Variant | FamilyResults, mended: str, verdict: Verdict) -> dict[str, Any]:
     """One object a variant; keys in docs/cli-json.md."""
     from mi.store.integrity import mending
 
     return {
-        "id": variant.id,
-        "family": variant.family.name,
+        "id": owner.id,
+        "family": owner.family.name,
         "state": "damaged" if verdict.damaged else "ok",
         "groups": verdict.groups,
         "chunks": verdict.chunks,
@@ -103,19 +106,19 @@ def described(variant: Variant, verdict: Verdict) -> dict[str, Any]:
             for c in verdict.compared
         ],
         "findings": [
-            {"state": f.state, "where": f.where, "what": f.what, "mend": mending(f, variant.name)}
+            {"state": f.state, "where": f.where, "what": f.what, "mend": mending(f, mended)}
             for f in verdict.findings
         ],
     }
 
 
-def _print(variant: Variant, verdict: Verdict) -> None:
+def _print(owner: Variant | FamilyResults, mended: str, verdict: Verdict) -> None:
     from mi.store.integrity import mending
 
     for finding in verdict.findings:
-        mend = mending(finding, variant.name)
+        mend = mending(finding, mended)
         tail = f" ({mend})" if mend else ""
-        click.echo(f"{variant.name}: {finding.state}: {finding.where}: {finding.what}{tail}")
+        click.echo(f"{owner.name}: {finding.state}: {finding.where}: {finding.what}{tail}")
     said = [
         f"{verdict.groups} analyses in {verdict.chunks:,} chunks and {verdict.checkpoints} checkpoints, "
         f"{size_of(verdict.bytes)} read",
@@ -129,7 +132,7 @@ def _print(variant: Variant, verdict: Verdict) -> None:
         again = f"{len(verdict.compared)} computed again: {equal} equal to the bit{within}"
         said.append(f"{again} (--seed {verdict.seed})")
     damaged = sum(f.state == "damaged" for f in verdict.findings)
-    click.echo(f"{variant.name}: {'; '.join(said)}: {f'{damaged} damaged' if damaged else 'sound'}")
+    click.echo(f"{owner.name}: {'; '.join(said)}: {f'{damaged} damaged' if damaged else 'sound'}")
 
 
 class Display(Counter):

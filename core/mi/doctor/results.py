@@ -32,7 +32,7 @@ def start(context: Context) -> Child:
 
 def look(argument: Mapping[str, Any], report: Report) -> None:
     """In the child: say the findings of one variant after the other."""
-    from mi.domain.workspace import Variant, Workspace
+    from mi.domain.workspace import FamilyResults, Variant, Workspace
     from mi.errors import MiError
     from mi.plugins import Host
 
@@ -50,13 +50,15 @@ def look(argument: Mapping[str, Any], report: Report) -> None:
             else:
                 mend = "restore the file, or remove the variant's folder"
                 report.say(**{f"{_VARIANT}{family}/{i}": {"found": [[PROBLEM, str(one), mend]]}})
+        readable = [one for one in found if isinstance(one, Variant)]
+        if readable and (spanning := FamilyResults(workspace, readable[0].family)).folder.is_dir():
+            report.phase(f"reading {spanning.id}")
+            told = _groups(spanning, readable[0].name, argument["deep"], report)
+            report.say(**{f"{_VARIANT}{spanning.id}": told})
 
 
 def _variant(variant: Any, deep: bool, report: Report) -> dict[str, Any]:
     from mi.errors import MiError
-    from mi.store.checkpoints import list_checkpoints, list_states
-    from mi.store.groupcheck import check_group, groups_of
-    from mi.store.integrity import DAMAGED, Tally, check_files, mending
     from mi.store.layout import VariantPaths
     from mi.store.lock import is_locked
     from mi.training.record import read_record
@@ -69,13 +71,29 @@ def _variant(variant: Any, deep: bool, report: Report) -> dict[str, Any]:
         read_record(paths)
     except MiError as error:
         found.append([PROBLEM, str(error), f"restore {paths.metadata.name}, or train the variant again"])
-    groups, tally = groups_of(paths), Tally(_Words(variant.id, report).read)
+    told = _groups(variant, variant.name, deep, report)
+    return told | {"found": found + told["found"]}
+
+
+def _groups(owner: Any, mended: str, deep: bool, report: Report) -> dict[str, Any]:
+    """Everything but what training says of itself; ``mended`` is the variant that a mend names."""
+    from mi.store.checkpoints import list_checkpoints, list_states
+    from mi.store.groupcheck import check_group, groups_of
+    from mi.store.integrity import DAMAGED, Tally, check_files, mending
+    from mi.store.layout import VariantPaths
+    from mi.store.lock import is_locked
+
+    paths = VariantPaths(owner.folder)
+    if is_locked(paths):
+        return {"busy": True, "found": []}
+    found = []
+    groups, tally = groups_of(paths), Tally(_Words(owner.id, report).read)
     listed = list(check_files(paths, tally, deep=deep))
     for probe, analyzer in groups:
         listed += check_group(paths, probe, analyzer, tally, deep=deep)
     for one in listed:
         state = PROBLEM if one.state == DAMAGED else WARNING
-        found.append([state, f"{paths.root / one.where}: {one.what}", mending(one, variant.name)])
+        found.append([state, f"{paths.root / one.where}: {one.what}", mending(one, mended)])
     counts = {"checkpoints": len(list_checkpoints(paths)), "states": len(list_states(paths))}
     return counts | {"found": found, "groups": len(groups), "bytes": tally.bytes}
 

@@ -71,6 +71,7 @@ def _problems(workspace: Workspace, family: Family, path: Path) -> Iterator[str]
     if problem := _said(lambda: family.variant_name(defaults)):
         yield str(FormatError(path, "variant", family.pattern, because=problem))
     analyzers, visualizations = host.analyzers(family), host.visualizations(family)
+    readable = host.readable(family)
     used = [use.id for use in family.analyzers]
     yield from _uses(host, path, "analyzers", "analyzer", family.analyzers, analyzers)
     for i, use in enumerate(family.analyzers):
@@ -84,7 +85,7 @@ def _problems(workspace: Workspace, family: Family, path: Path) -> Iterator[str]
     yield from _uses(host, path, "visualizations", "visualization", family.visualizations, visualizations)
     for i, use in enumerate(family.visualizations):
         for id in visualizations[use.id].reads if use.id in visualizations else ():
-            if id not in analyzers:
+            if id not in readable:
                 said = str(host.unread(family, use.id, id))
                 yield str(FormatError(path, f"visualizations[{i}].id", use.id, because=said))
             elif id not in used:
@@ -143,13 +144,13 @@ def _check_report(workspace: Workspace, family: Family, code: VariantCode | None
         expected = f"one of the saved probes: {', '.join(workspace.probe_names(family)) or 'none yet'}"
         raise FormatError(file, "probe", report.probe, expected)
     host = workspace.host
-    analyzers, offered = host.analyzers(family), host.visualizations(family)
+    readable, offered = host.readable(family), host.visualizations(family)
     for i, panel in enumerate(report.panels):
         field, id = f"panels[{i}].visualization", panel.visualization
         if id not in offered:
             raise MiError(_not_offered(host, file, field, "visualization", id, offered))
         for read in offered[id].reads:
-            if read not in analyzers:
+            if read not in readable:
                 raise FormatError(file, field, id, because=str(host.unread(family, id, read)))
         options = {**family.use("visualization", id).options, **panel.options}
         _said_of(

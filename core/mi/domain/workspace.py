@@ -299,6 +299,29 @@ class Variant:
         return name, self.workspace.build_probe(self.family, spec, self.code)
 
 
+@define(slots=False)
+class FamilyResults:
+    """What spans a family's variants: a folder under ``results/`` beside theirs, with artifacts alone."""
+
+    workspace: Workspace = field(repr=False)
+    family: Family
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.workspace.family_folder(self.family)
+
+    @property
+    def name(self) -> str:
+        """``family/_family``: no variant's name."""
+        return f"{self.family.name}/{self.folder.name}"
+
+    @property
+    def id(self) -> str:
+        """The same."""
+        return self.name
+
+
 def _stems(family: Family, kind: str) -> list[str]:
     if family.folder is None:
         return []

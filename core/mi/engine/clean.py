@@ -11,8 +11,8 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from mi.domain.workspace import Variant
-from mi.engine.judge import ORPHAN, UNJUDGED, Judgement, judge, nobodys
+from mi.domain.workspace import FamilyResults, Variant
+from mi.engine.judge import ORPHAN, UNJUDGED, Judgement, judge, judge_family, nobodys
 from mi.engine.session import Session
 from mi.errors import UnknownNameError
 from mi.store.checkpoints import list_checkpoints
@@ -59,13 +59,13 @@ class Cleaning:
     """What a cleaning would do, or did.
 
     Attributes:
-        variant: whose.
+        owner: whose: a variant's, or what spans a family.
         drops: what goes.
         kept: place -> why it stays though nobody can tell whether it is fresh.
         mends: metadata that is written anew, without any result being lost.
     """
 
-    variant: Variant
+    owner: Variant | FamilyResults
     drops: list[Drop] = field(factory=list)
     kept: dict[str, str] = field(factory=dict)
     mends: list[str] = field(factory=list)
@@ -81,7 +81,9 @@ class Cleaning:
         return sum(d.bytes for d in self.drops)
 
 
-def plan_cleaning(variant: Variant, *, unbound: bool = False, session: Session | None = None) -> Cleaning:
+def plan_cleaning(
+    owner: Variant | FamilyResults, *, unbound: bool = False, session: Session | None = None
+) -> Cleaning:
     """What would go, and what stays and why; nothing is written.
 
     Stale results go, and those whose checkpoint is gone; what has no analyzer or probe any more; records
@@ -89,25 +91,29 @@ def plan_cleaning(variant: Variant, *, unbound: bool = False, session: Session |
     process left. Fresh results stay. What a plugin owns that failed to load stays.
 
     Args:
-        variant: an existing variant.
+        owner: an existing variant, or what spans a family.
         unbound: drop fresh results too when family.json does not list their analyzer any more.
         session: holds the resident model; a new one when None.
 
     Raises:
         UnknownNameError: the variant has no checkpoint at all, so that nothing can be judged.
     """
-    paths = VariantPaths(variant.folder)
-    if not list_checkpoints(paths) and groups_of(paths):
+    paths = VariantPaths(owner.folder)
+    if isinstance(owner, Variant) and not list_checkpoints(paths) and groups_of(paths):
         raise UnknownNameError(
-            f"variant {variant.id} has no checkpoint, so nobody can tell what is stale; nothing is dropped"
+            f"variant {owner.id} has no checkpoint, so nobody can tell what is stale; nothing is dropped"
         )
-    session = session or Session({variant.workspace.root: variant.workspace})
-    cleaning = Cleaning(variant)
+    session = session or Session({owner.workspace.root: owner.workspace})
+    cleaning = Cleaning(owner)
     damage = {group: list(check_group(paths, *group, Tally(), deep=True)) for group in groups_of(paths)}
     broken = {g for g, found in damage.items() if any(_of_group(f) for f in found)}
-    judged = {(j.probe, j.analyzer): j for j in judge(session, variant, without_gone=True, but=broken)}
+    if isinstance(owner, Variant):
+        judgements = judge(session, owner, without_gone=True, but=broken)
+    else:
+        judgements = judge_family(session, owner, but=broken)
+    judged = {(j.probe, j.analyzer): j for j in judgements}
     for group, found in damage.items():
-        drop = _drop(paths, group, judged.get(group) or nobodys(variant, *group), found, unbound, cleaning)
+        drop = _drop(paths, group, judged.get(group) or nobodys(owner, *group), found, unbound, cleaning)
         if drop is not None:
             cleaning.drops.append(drop)
         for one in found if drop is None or drop.epochs else ():
@@ -132,7 +138,7 @@ def clean(cleaning: Cleaning) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    paths = VariantPaths(cleaning.variant.folder)
+    paths = VariantPaths(cleaning.owner.folder)
     if cleaning.drops or cleaning.mends:
         unpack(paths)
     for drop in cleaning.drops:

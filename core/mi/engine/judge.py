@@ -7,10 +7,12 @@ something cannot be judged is no reason to call it stale.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from attrs import field, frozen
 
-from mi.domain.workspace import Variant
+from mi.domain.workspace import FamilyResults, Variant
+from mi.engine.family import FamilyScope, Share, family_scope
 from mi.engine.graph import close
 from mi.engine.plan import Plan, make_plan
 from mi.engine.session import Session
@@ -21,6 +23,7 @@ from mi.store.groupcheck import groups_of
 from mi.store.groups import open_group
 from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
+from mi.store.schema import GroupSpec
 
 JUDGED, ORPHAN, UNJUDGED = "judged", "orphan", "unjudged"
 
@@ -40,6 +43,8 @@ class Judgement:
         bound: whether family.json lists the analyzer, or something that needs it.
         plan: the plan that it was judged by.
         span: of an analyzer over a whole trajectory.
+        share: of an analyzer over a family.
+        scope: the family's analyzers that it was judged with.
     """
 
     probe: str
@@ -53,6 +58,34 @@ class Judgement:
     bound: bool = True
     plan: Plan | None = field(default=None, repr=False)
     span: Span | None = field(default=None, repr=False)
+    share: Share | None = field(default=None, repr=False)
+    scope: FamilyScope | None = field(default=None, repr=False)
+
+    @property
+    def paths(self) -> VariantPaths:
+        """Where it lies; of a judged group."""
+        if self.scope is not None:
+            return self.scope.paths
+        assert self.plan is not None
+        return self.plan.bench.paths
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """With what it would be made now; of a judged group."""
+        if self.scope is not None:
+            return self.scope.provenance
+        assert self.plan is not None
+        return self.plan.bench.provenance
+
+    @property
+    def spec(self) -> GroupSpec | None:
+        """What it ought to look like; of a judged group. None where nothing would be made now."""
+        if self.share is not None:
+            return self.share.spec
+        if self.span is not None:
+            return self.span.spec
+        assert self.plan is not None
+        return self.plan.bench.group(self.plan.bench.items[self.analyzer])
 
 
 def judge(
@@ -93,14 +126,65 @@ def judge(
     return sorted(out, key=lambda one: (one.probe, one.analyzer))
 
 
-def nobodys(variant: Variant, probe: str, analyzer: str) -> Judgement | None:
+def judge_family(
+    session: Session, results: FamilyResults, *, but: Collection[tuple[str, str]] = ()
+) -> list[Judgement]:
+    """Every group of what spans a family, sorted by place.
+
+    Args:
+        session: holds the resident model.
+        results: whose.
+        but: groups to leave out, since they are damaged.
+    """
+    paths = VariantPaths(results.folder)
+    listed = {use.id for use in results.family.analyzers}
+    out: list[Judgement] = []
+    for probe, id in groups_of(paths):
+        if (probe, id) in but:
+            continue
+        orphan = nobodys(results, probe, id)
+        if orphan is not None:
+            out.append(orphan)
+            continue
+        dtype = _dtype(paths, probe, id)
+        try:
+            scope = family_scope(results.workspace, results.family, asked=[id], probe=probe, dtype=dtype)
+            scope.gather(session)
+            share = scope.share(scope.items[id])
+        except MiError as error:
+            out.append(Judgement(probe, id, UNJUDGED, " ".join(str(error).split())))
+            continue
+        whole = Commits.of(paths, probe, id).whole()  # not damaged: see `but`
+        mine: frozenset[int | None] = frozenset({None} if whole is not None else ())
+        lost_chunks = whole == share.fingerprint and not share.fresh
+        out.append(
+            Judgement(
+                probe,
+                id,
+                JUDGED,
+                fresh=mine if share.fresh else frozenset(),
+                stale=mine if not share.fresh and not lost_chunks else frozenset(),
+                damaged=mine if lost_chunks else frozenset(),
+                bound=id in listed,
+                share=share,
+                scope=scope,
+            )
+        )
+    return sorted(out, key=lambda one: (one.probe, one.analyzer))
+
+
+def nobodys(whose: Variant | FamilyResults, probe: str, analyzer: str) -> Judgement | None:
     """Why a group has no owner, or none that can be asked; None when it has one."""
-    workspace, family = variant.workspace, variant.family
+    workspace, family = whose.workspace, whose.family
     if probe not in workspace.probe_names(family):
         return Judgement(probe, analyzer, ORPHAN, f"family {family.name} has no probe {probe!r}")
     host = workspace.host
-    if analyzer in host.analyzers(family):
-        return None
+    offered = host.analyzers(family)
+    if analyzer in offered:
+        scope = offered[analyzer].scope
+        if (scope == "family") == isinstance(whose, FamilyResults):
+            return None
+        return Judgement(probe, analyzer, ORPHAN, f"its scope is {scope} now, so its results lie elsewhere")
     owner = host.record_of(analyzer)
     if owner is None:
         plugin = analyzer.split(".")[0]

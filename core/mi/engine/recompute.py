@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from mi.domain.workspace import FAMILIES, RESULTS, Variant, Workspace
+from mi.domain.workspace import FAMILIES, RESULTS, FamilyResults, Variant, Workspace
 from mi.engine.analyze import Progress, analyze
 from mi.engine.judge import JUDGED, Judgement
 from mi.engine.trajectory import call_span, span_data
@@ -80,14 +80,14 @@ def draw(judged: Sequence[Judgement], paths: VariantPaths, count: int, seed: int
 
 
 def recompute(
-    variant: Variant, draws: Sequence[Draw], progress: Progress | None = None
+    owner: Variant | FamilyResults, draws: Sequence[Draw], progress: Progress | None = None
 ) -> Iterator[Comparison]:
     """Compute each again with the real engine, into a temporary store, and compare.
 
     As many threads are used as the record says, since sums are split among them.
 
     Args:
-        variant: whose.
+        owner: whose.
         draws: what to compute.
         progress: told as work goes on.
     """
@@ -98,8 +98,9 @@ def recompute(
         for threads in sorted({_threads(d.made, before) for d in draws}):
             torch.set_num_threads(threads)
             some = [d for d in draws if _threads(d.made, before) == threads]
-            with mirror(variant) as copy:
-                yield from _checkpoints(copy, [d for d in some if d.epoch is not None], progress)
+            if isinstance(owner, Variant):
+                with mirror(owner) as copy:
+                    yield from _checkpoints(copy, [d for d in some if d.epoch is not None], progress)
             yield from (_span(d) for d in some if d.epoch is None)
     finally:
         torch.set_num_threads(before)
@@ -150,22 +151,22 @@ def _checkpoints(copy: Variant, draws: Sequence[Draw], progress: Progress | None
 
 
 def _span(one: Draw) -> Comparison:
-    """Scope trajectory: from the stored artifacts that it needs, which are compared for themselves."""
-    plan, span = one.judged.plan, one.judged.span
+    """From the stored artifacts that it needs, which are compared for themselves."""
+    plan, span, scope, share = one.judged.plan, one.judged.span, one.judged.scope, one.judged.share
+    if scope is not None and share is not None:
+        return _compared(one, lambda: scope.call(share))
     assert plan is not None and span is not None
     return _compared(one, lambda: call_span(span, span_data(plan, span)))
 
 
 def _compared(one: Draw, again: Callable[[], Arrays]) -> Comparison:
-    assert one.judged.plan is not None
-    bench = one.judged.plan.bench
-    reader = ArtifactReader(bench.paths)
+    reader, probe = ArtifactReader(one.judged.paths), one.judged.probe
     try:
         here = again()
         if one.epoch is not None:
-            held: Arrays = reader.at(bench.probe_name, one.judged.analyzer, one.epoch)
+            held: Arrays = reader.at(probe, one.judged.analyzer, one.epoch)
         else:
-            data = reader.dataset(bench.probe_name, one.judged.analyzer)
+            data = reader.dataset(probe, one.judged.analyzer)
             held = {str(name): np.asarray(data[name].values) for name in data.data_vars}
     except MiError as error:
         return Comparison(one, "failed", str(error))
@@ -175,7 +176,7 @@ def _compared(one: Draw, again: Callable[[], Arrays]) -> Comparison:
     name = max(unequal, key=lambda n: _apart(here[n], held[n]))
     apart = _apart(here[name], held[name])
     said = f"{name} is apart by {apart:.2g} of its largest value"
-    others = _differences(one.made, bench.provenance)
+    others = _differences(one.made, one.judged.provenance)
     if others and apart <= TOLERANCE:
         return Comparison(one, "near", f"{said} (made with {others}; at most {TOLERANCE:g} is allowed then)")
     return Comparison(one, "differs", said + (f" (made with {others})" if others else ""))

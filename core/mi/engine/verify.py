@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from attrs import define, field
 
-from mi.domain.workspace import Variant
+from mi.domain.workspace import FamilyResults, Variant
 from mi.engine.analyze import Progress
-from mi.engine.judge import JUDGED, ORPHAN, Judgement, judge
+from mi.engine.judge import JUDGED, ORPHAN, Judgement, judge, judge_family
 from mi.engine.readahead import read_weights
 from mi.engine.recompute import Comparison, draw, recompute
 from mi.engine.session import Session
@@ -76,7 +76,7 @@ class Verdict:
 
 
 def verify(
-    variant: Variant,
+    owner: Variant | FamilyResults,
     *,
     sample: int,
     seed: int,
@@ -84,10 +84,10 @@ def verify(
     session: Session | None = None,
     watcher: Watcher | None = None,
 ) -> Verdict:
-    """Verify one variant; what is wrong is in the verdict.
+    """Verify one variant, or what spans a family; what is wrong is in the verdict.
 
     Args:
-        variant: an existing variant.
+        owner: an existing variant, or a family's results.
         sample: how many results to compute again.
         seed: which.
         device: where.
@@ -97,21 +97,25 @@ def verify(
     Raises:
         LockedError: another process is writing the variant.
     """
-    paths = VariantPaths(variant.folder)
+    paths = VariantPaths(owner.folder)
     if is_locked(paths):
-        raise LockedError(f"{variant.name}: another process is writing it; verify it when that is done")
-    session = session or Session({variant.workspace.root: variant.workspace})
-    verdict = Verdict(variant.id, seed)
+        raise LockedError(f"{owner.name}: another process is writing it; verify it when that is done")
+    session = session or Session({owner.workspace.root: owner.workspace})
+    verdict = Verdict(owner.id, seed)
     whole = _files(paths, verdict, watcher)
     broken = set(groups_of(paths)) - whole
-    judged = judge(session, variant, device=device, but=broken)
+    if isinstance(owner, Variant):
+        judged = judge(session, owner, device=device, but=broken)
+    else:
+        judged = judge_family(session, owner, but=broken)
     for one in judged:
         verdict.fresh += len(one.fresh)
         verdict.stale += len(one.stale)
         verdict.unjudged += one.state != JUDGED
         verdict.findings += _said(one)
-    _weights(session, variant, device, verdict)
-    for compared in recompute(variant, draw(judged, paths, sample, seed), watcher):
+    if isinstance(owner, Variant):
+        _weights(session, owner, device, verdict)
+    for compared in recompute(owner, draw(judged, paths, sample, seed), watcher):
         verdict.compared.append(compared)
         if compared.outcome in ("differs", "failed"):
             advice = "the function changed without a new version, or is not deterministic"
@@ -157,7 +161,6 @@ def _said(one: Judgement) -> Iterator[Finding]:
     if one.state != JUDGED:
         yield Finding(NOTE, where, f"neither judged nor computed again: {one.why}")
         return
-    assert one.plan is not None
     held = len(one.fresh | one.stale | one.gone | one.damaged)
     if one.stale:
         what = "stale" if None in one.stale else f"{len(one.stale)} of {held} epochs are stale"
@@ -166,10 +169,8 @@ def _said(one: Judgement) -> Iterator[Finding]:
         yield Finding(NOTE, where, f"results whose checkpoint is gone, at epoch {some_of(epochs)}", "clean")
     if not one.bound:
         yield Finding(NOTE, where, "family.json does not list the analyzer (any more)")
-    item = one.plan.bench.items[one.analyzer]
-    spec = one.span.spec if one.span is not None else one.plan.bench.group(item)
-    if one.fresh:
-        yield from _declared(one, spec, where)
+    if one.fresh and one.spec is not None:
+        yield from _declared(one, one.spec, where)
     flagged = [e for e in _flagged(one) if e is not None]
     if flagged:
         yield Finding(NOTE, where, f"non-finite values at epoch {some_of(flagged)}")
@@ -177,8 +178,7 @@ def _said(one: Judgement) -> Iterator[Finding]:
 
 def _declared(one: Judgement, spec: GroupSpec, where: str) -> Iterator[Finding]:
     """Names, dtypes, dimensions and coordinates of the stored arrays against the declared ones."""
-    assert one.plan is not None
-    arrays = open_group(keys_of(one.plan.bench.paths, one.probe, one.analyzer), own=True).arrays
+    arrays = open_group(keys_of(one.paths, one.probe, one.analyzer), own=True).arrays
     for array in spec.arrays:
         if array.name not in arrays:
             yield Finding(DAMAGED, f"{where}/{array.name}", "the declared array is missing", "analyze")
@@ -206,8 +206,7 @@ def _plain(value: object) -> str:
 def _flagged(one: Judgement) -> list[int | None]:
     from mi.store.commits import Commits
 
-    assert one.plan is not None
-    found = Commits.of(one.plan.bench.paths, one.probe, one.analyzer).nonfinite()
+    found = Commits.of(one.paths, one.probe, one.analyzer).nonfinite()
     return sorted(found, key=lambda e: -1 if e is None else e)
 
 

@@ -12,8 +12,9 @@ Nothing is global: what is opened is a value that holds everything it needs.
 
 from __future__ import annotations
 
+from mi.lab.family import LabFamily
 from mi.lab.moment import Moment, View
 from mi.lab.variant import Checkpoints, LabVariant
 from mi.lab.workspace import Families, Lab, open
 
-__all__ = ["Checkpoints", "Families", "Lab", "LabVariant", "Moment", "View", "open"]
+__all__ = ["Checkpoints", "Families", "Lab", "LabFamily", "LabVariant", "Moment", "View", "open"]

@@ -11,6 +11,7 @@ from attrs import define, field
 from mi.domain.checkpoint import Checkpoint, at_epoch, nearest_epoch
 from mi.domain.visualization import Visualization
 from mi.domain.workspace import Variant
+from mi.errors import UnknownNameError
 from mi.lab.moment import Moment
 from mi.store.layout import VariantPaths
 from mi.views.cache import ByteCache
@@ -127,7 +128,16 @@ class LabVariant:
         """
         from mi.store.artifacts import ArtifactReader
 
-        return ArtifactReader(self._paths).dataset(probe or self.family.default_probe, analyzer)
+        try:
+            return ArtifactReader(self._paths).dataset(probe or self.family.default_probe, analyzer)
+        except UnknownNameError:
+            offered = self.variant.workspace.host.analyzers(self.family)
+            if analyzer in offered and offered[analyzer].scope == "family":
+                raise UnknownNameError(
+                    f"{analyzer} spans the variants of {self.family.name}: its artifacts are the family's, "
+                    f"mi.open().family({self.family.name!r}).artifacts({analyzer!r})"
+                ) from None
+            raise
 
     def at(self, epoch: float, *, nearest: bool = False, probe: str | None = None) -> Moment:
         """One checkpoint, to look at.

@@ -12,6 +12,7 @@ from attrs import define, field
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
 from mi.errors import PluginWarning, UnknownNameError, unknown
+from mi.lab.family import LabFamily
 from mi.lab.variant import LabVariant
 from mi.plugins import Host
 from mi.views.cache import ByteCache
@@ -77,6 +78,14 @@ class Lab:
     def families(self) -> Families:
         """Declared families by name."""
         return Families(self.workspace)
+
+    def family(self, name: str) -> LabFamily:
+        """A family with its variants and what spans them.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        return LabFamily(self.workspace, self.workspace.family(name), self._frames)
 
     def variants(self, family: str | None = None) -> list[LabVariant]:
         """Variants in ``results/``, sorted by family and name.

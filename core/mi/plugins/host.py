@@ -123,10 +123,19 @@ class Host:
             return UnknownNameError(f"{why}; so there is no {kind} {id!r}")
         return unknown(kind, id, offered, hint=f"{why}." if why else "")
 
+    def readable(self, family: Family) -> dict[str, Analyzer]:
+        """The analyzers whose artifacts a view of one variant can read: all but those of scope ``family``."""
+        return {id: a for id, a in self.analyzers(family).items() if a.scope != "family"}
+
     def unread(self, family: Family, visualization: str, id: str) -> UnknownNameError:
-        """The error for an analyzer that a visualization reads and that nothing offers to ``family``."""
+        """The error for an analyzer that a visualization reads and that it cannot have of ``family``."""
         owner, record = self.record_of(visualization), self.record_of(id)
         whose = f"visualization {visualization}" + (f" of {owner.owner}" if owner else "")
+        if id in self.analyzers(family):
+            return UnknownNameError(
+                f"{whose} reads {id!r}, whose scope is family: its artifacts span variants, and a view shows "
+                "one variant"
+            )
         why = record.why_not(id) if record is not None else ""
         said = f"{whose} reads {id!r}, "
         said += f"and {why}" if why else f"an analyzer that no plugin offers to family {family.name}"

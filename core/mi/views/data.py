@@ -173,7 +173,8 @@ class DataSource:
         """What ``visualization`` reads, or what is missing for it.
 
         Raises:
-            UnknownNameError: artifacts are missing, and no plugin offers the analyzer that makes them.
+            UnknownNameError: artifacts are missing, and no plugin offers the analyzer that makes them for a
+                variant.
         """
         paths = VariantPaths(self.variant.folder)
         lacking = "checkpoints" if not len(self.epochs) else ""
@@ -187,9 +188,9 @@ class DataSource:
         ]
         if absent:
             host, family = self.variant.workspace.host, self.variant.family
-            offered = host.analyzers(family)
+            readable = host.readable(family)
             for id in absent:
-                if id not in offered:
+                if id not in readable:
                     raise host.unread(family, visualization.id, id)
             return self._missing(absent)
         with self._lock:

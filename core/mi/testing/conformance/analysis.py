@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 from mi.domain.workspace import Variant
 from mi.engine.analyze import analyze
 from mi.engine.evaluate import Failure
+from mi.engine.family import family_scope
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
 from mi.engine.summary import AnalysisSummary
@@ -85,6 +86,7 @@ def analyzed(specimen: Specimen) -> Analysis:
         for use in variant.family.analyzers:
             try:
                 make_plan(session, variant, analyzers=[use.id], probe=probe, device=analysis.device)
+                family_scope(variant.workspace, variant.family, asked=[use.id], probe=probe)
             except MiError as error:
                 analysis.refused[use.id] = str(error)
         for _ in range(len(analysis.good)):
@@ -98,9 +100,11 @@ def in_pieces(specimen: Specimen) -> ArtifactReader:
     """Artifacts of a copy of the variant, analyzed at every other checkpoint first; made once."""
     if _PIECES not in specimen.kept:
         analysis = analyzed(specimen)
+        offered = analysis.variant.workspace.host.analyzers(analysis.variant.family)
+        spanning = {id for id, one in offered.items() if one.scope == "family"}
         copy = copied(analysis.variant, analysis.variant.folder.with_name("in-pieces"))
         for some in (analysis.epochs[::-2], analysis.epochs):
-            analysis.run(copy, epochs=some)
+            analysis.run(copy, epochs=some, analyzers=[id for id in analysis.good if id not in spanning])
         specimen.kept[_PIECES] = ArtifactReader(VariantPaths(copy.folder))
     return specimen.kept[_PIECES]  # type: ignore[no-any-return]
 

@@ -16,6 +16,8 @@ from mi.engine.bench import Bench
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Moment
+from mi.engine.family import family_scope
+from mi.engine.family_data import FamilyData
 from mi.engine.gradients import Gradients
 from mi.engine.item import Item
 from mi.engine.model import Model
@@ -24,7 +26,7 @@ from mi.engine.readahead import read_weights
 from mi.engine.results import Result
 from mi.engine.session import Session
 from mi.engine.trajectory import call_span, span_data, spans
-from mi.errors import MiError, PlanError, PluginError
+from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.testing.conformance.analysis import Analysis
 from mi.testing.workspace import one_thread
 
@@ -124,6 +126,10 @@ class Runner:
         """
         call = Call()
         try:
+            if self._spans(id):
+                with one_thread():
+                    call.arrays = self._over_variants(id, options or {}, call)
+                return call
             plan = self.plan(id, options)
             item = plan.bench.items[id]
             watched = evolve(item, analyzer=evolve(item.analyzer, function=self._watched(item, call)))
@@ -198,10 +204,29 @@ class Runner:
         span = evolve(span, item=item)
         return call_span(span, span_data(plan, span))
 
+    def _spans(self, id: str) -> bool:
+        variant = self.analysis.variant
+        return variant.workspace.host.analyzers(variant.family)[id].scope == "family"
+
+    def _over_variants(self, id: str, options: Mapping[str, Any], call: Call) -> Arrays:
+        variant = self._variant(id, options)
+        scope = family_scope(variant.workspace, variant.family, asked=[id], probe=self.analysis.probe)
+        scope.gather(self.session)
+        share = scope.share(evolve(scope.items[id], function=self._watched(scope.items[id], call)))
+        if share.lacking:
+            raise PluginError(share.lacking) from NotApplicableError(share.lacking)
+        return scope.call(share)
+
     def _watched(self, item: Item, call: Call) -> Callable[..., Any]:
         def function(data: Any, **options: Any) -> Any:
             if isinstance(data, CheckpointData):
                 data = _noted(data, call.read)
+            elif isinstance(data, FamilyData):
+                data = evolve(
+                    data,
+                    artifacts=Reads("artifact", data.artifacts, call.read),
+                    reference=Reads("reference artifact", data.reference, call.read),
+                )
             else:
                 data = _noted_span(data, call.read)
             call.returned = item.function(data, **options)

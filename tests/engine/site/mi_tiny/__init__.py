@@ -85,6 +85,21 @@ _ALL = (
         outputs={"drift": Output(("epoch",))},
     ),
 )
+# Over all variants; not offered unless a test says so.
+ENDS = Analyzer(
+    id="tiny.ends",
+    version=1,
+    title="Where variants end",
+    function="mi_tiny.analyzers:ends",
+    scope="family",
+    artifacts=(ArtifactNeed("tiny.means", at="all"),),
+    options={"power": Option(type="int", default=1, minimum=1)},
+    outputs={
+        "mean": Output(("variant",), "float64"),
+        "epochs": Output(("variant",), "int32", fill=-1),
+        "size": Output(("variant",), "int32", fill=-1),
+    },
+)
 ANALYZERS = {analyzer.id: analyzer for analyzer in _ALL}
 
 

@@ -71,6 +71,17 @@ def drift(data: Any) -> dict[str, Any]:
     return {"drift": found}
 
 
+def ends(data: Any, power: int = 1) -> dict[str, Any]:
+    CALLS["ends"] += 1
+    found = data.artifacts["tiny.means"]
+    last = [float(found[name]["mean"].isel(epoch=-1).mean()) for name in data.variants]
+    return {
+        "mean": [value**power for value in last],
+        "epochs": [found[name].sizes["epoch"] for name in data.variants],
+        "size": [data.parameters[name]["size"] for name in data.variants],
+    }
+
+
 def copy_checkpoint(data: Any) -> dict[str, Any]:
     CALLS["gap"] += 1
     return {"gap": data.artifacts["tiny.means"]["mean"].sum()}
