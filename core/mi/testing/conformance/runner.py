@@ -212,7 +212,9 @@ class Runner:
         variant = self._variant(id, options)
         scope = family_scope(variant.workspace, variant.family, asked=[id], probe=self.analysis.probe)
         scope.gather(self.session)
-        share = scope.share(evolve(scope.items[id], function=self._watched(scope.items[id], call)))
+        item = scope.items[id]
+        watched = evolve(item.analyzer, function=self._watched(item, call))
+        share = scope.share(evolve(item, analyzer=watched))
         if share.lacking:
             raise PluginError(share.lacking) from NotApplicableError(share.lacking)
         return scope.call(share)
