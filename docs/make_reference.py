@@ -59,7 +59,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "What functions receive",
         "The arguments of an analyzer's function, of a visualization's `static`, `frame` and `figure`.",
         {
-            "mi.engine.data": ("CheckpointData", "TrajectoryData", "Subject"),
+            "mi.engine.data": ("CheckpointData", "Streaming", "TrajectoryData", "Subject"),
             "mi.engine.gradients": ("Gradients",),
             "mi.engine.model": ("Model",),
             "mi.views.data": ("ViewData",),

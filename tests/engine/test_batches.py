@@ -112,7 +112,7 @@ def test_batches_are_as_large_as_the_budget_allows(
     resident: Resident, tokens: Any, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_batches_of(1, trial, monkeypatch)
-    assert resident.rows_at_once(trial.row_bytes) == 1
-    assert resident.rows_at_once(evolve(trial, row_bytes=10**12).row_bytes) == 1
+    assert resident.rows_at_once(trial) == 1
+    assert resident.rows_at_once(evolve(trial, row_bytes=10**12)) == 1
     in_batches_of(700, trial, monkeypatch)
-    assert resident.rows_at_once(trial.row_bytes) == 512
+    assert resident.rows_at_once(trial) == 512

@@ -12,6 +12,7 @@ from mi.cli.choice import check_device, chosen_variants
 from mi.cli.common import open_workspace
 from mi.cli.kept_text import kept_lines, lost_sentences, some
 from mi.cli.profile import DEFAULT, profiled
+from mi.domain.sizes import parse_bytes, said_bytes
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 )
 @click.option("--probe", metavar="NAME", help="A saved probe (default: the family's).")
 @click.option("--device", default="cpu", show_default=True, help="Where models run: cpu, cuda, cuda:1.")
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="What activations and probe may take, such as 8GB (default: half of what is free). Analyzers that "
+    "need more are refused; streaming ones never do.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads that torch uses (default: its own).")
 @click.option(
     "--keep",
@@ -61,6 +68,7 @@ def analyze(
     epochs: str | None,
     probe: str | None,
     device: str,
+    memory: str | None,
     threads: int | None,
     keep: tuple[str, ...],
     keep_dtype: str | None,
@@ -77,11 +85,12 @@ def analyze(
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, variants, every, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
+    size = None if memory is None else parse_bytes(memory)
     check_device(device)
     if keep_dtype is not None and not keep:
         raise ParameterError("--keep-dtype says how activations are kept: give --keep SITE with it")
     if dry_run:
-        _dry_run(chosen, ids, epochs, probe, device, parse_keep(keep, keep_dtype))
+        _dry_run(chosen, ids, epochs, probe, device, size, parse_keep(keep, keep_dtype))
         return 0
     with profiled(profile):
         with timed("plan", "import the engine"):
@@ -94,6 +103,7 @@ def analyze(
                 probe=probe,
                 device=device,
                 threads=threads,
+                memory=size,
                 progress=display,
                 keep=keep,
                 keep_dtype=keep_dtype,
@@ -172,6 +182,7 @@ def _dry_run(
     epochs: str | None,
     probe: str | None,
     device: str,
+    memory: int | None,
     keep: tuple[Keep, ...],
 ) -> None:
     from mi.engine.analyze import family_scopes
@@ -182,7 +193,14 @@ def _dry_run(
     plans = []
     for variant in variants:
         plan = make_plan(
-            session, variant, analyzers=ids, epochs=epochs, probe=probe, device=device, keep=keep
+            session,
+            variant,
+            analyzers=ids,
+            epochs=epochs,
+            probe=probe,
+            device=device,
+            memory=memory,
+            keep=keep,
         )
         for line in plan_lines(plan):
             click.echo(line)
@@ -207,12 +225,15 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.sites:
         lines.append(f"  sites: {', '.join(site.key for site in plan.sites)}")
     lines += kept_lines(plan)
+    if plan.room is not None:
+        held, given = said_bytes(plan.room.held), said_bytes(plan.room.given)
+        lines.append(f"  memory: {held} held over all rows, of {given}; batches of {plan.batch:,} rows")
     for id, work in plan.work.items():
         if not work.stale:
             lines.append(f"  {id}: fresh")
             continue
         size = work.spec.epoch_bytes() * len(work.stale)
-        lines.append(f"  {id}: {len(work.stale)} checkpoints, {_bytes(size)} ({work.why})")
+        lines.append(f"  {id}: {len(work.stale)} checkpoints, {said_bytes(size)} ({work.why})")
         for array in work.spec.arrays:
             shape = work.spec.shape(array, len(work.stale))
             dims = ", ".join(f"{d} {n}" for d, n in zip(array.dims, shape, strict=True))
@@ -235,11 +256,3 @@ def family_lines(scope: FamilyScope) -> list[str]:
         lines.append(f"  {id}: family, {len(share.epochs)} variants, {state}")
         lines += [f"    without {name}: {why}" for name, why in share.missing.items() if not share.lacking]
     return lines + [f"  {id}: {reason}" for id, reason in scope.broken.items()]
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

@@ -209,10 +209,14 @@ class Analyzer:
         function: scope ``checkpoint``: ``f(data: CheckpointData, **options) -> {output: array}``;
             ``trajectory``: ``f(data: TrajectoryData, **options) -> {output: array}``;
             ``family``: ``f(data: FamilyData, **options) -> {output: array}``.
-            A callable or ``"package.module:name"``.
+            A callable or ``"package.module:name"``. Of a streaming analyzer a class, or what makes an
+            object of one: ``f(**options) -> mi.engine.data.Streaming``.
         outputs: name -> :class:`Output`.
         scope: ``checkpoint``; ``trajectory`` (all epochs of one variant, no forward pass); or ``family`` (all
             variants of one family that have what it needs; outputs may have a dimension ``variant``).
+        streaming: whether the probe is seen batch by batch, so that it may be larger than memory (scope
+            ``checkpoint``). What needs all rows at once cannot be declared then: gradients, derived
+            quantities with sites, artifacts that are made from activations.
         sites: activations to keep from the one forward pass. Logits are a site too.
         site_options: names of options (type ``str``) whose values are further sites.
         weights: whether the checkpoint's weights are read.
@@ -243,6 +247,7 @@ class Analyzer:
     outputs: Mapping[str, Output]
     description: str = ""
     scope: str = "checkpoint"
+    streaming: bool = False
     sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
     site_options: tuple[str, ...] = field(default=(), converter=as_tuple)
     weights: bool = False
@@ -272,6 +277,8 @@ class Analyzer:
             raise ParameterError(f"analyzer {self.id}: the model needs scope 'checkpoint'")
         if self.gradients and self.scope != "checkpoint":
             raise ParameterError(f"analyzer {self.id}: gradients need scope 'checkpoint'")
+        if self.streaming:
+            self._check_streaming()
         if not self.outputs:
             raise ParameterError(f"analyzer {self.id}: no outputs are declared")
 
@@ -293,6 +300,27 @@ class Analyzer:
             raise ParameterError(
                 f"analyzer {self.id}: scope 'family' reads artifacts or losses; none is declared"
             )
+
+    def _check_streaming(self) -> None:
+        whole = [d.id for d in self.all_derived() if d.sites]
+        what = (
+            f"its scope is {self.scope!r}, expected 'checkpoint'"
+            if self.scope != "checkpoint"
+            else "gradients are over all rows at once"
+            if self.gradients
+            else f"derived quantity {whole[0]} is made from activations of all rows at once"
+            if whole
+            else "it declares no site, so there are no batches to see"
+            if not self.sites and not self.site_options
+            else ""
+        )
+        if what:
+            raise ParameterError(f"analyzer {self.id} cannot be streaming: {what}")
+
+    @property
+    def captures(self) -> bool:
+        """Whether it reads activations, itself or through derived quantities."""
+        return bool(self.sites or self.site_options or any(d.sites for d in self.all_derived()))
 
     def all_sites(self, options: Mapping[str, Any]) -> tuple[Site, ...]:
         """The declared sites, those that options name, those of derived quantities; patterns as they are."""

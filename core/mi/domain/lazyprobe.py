@@ -128,9 +128,18 @@ class LazyProbe(Probe):
         """Bytes of one row."""
         return sum(array.dtype.itemsize * math.prod(array.shape[1:]) for array in self._first.arrays.values())
 
+    @property
+    def held(self) -> bool:
+        """Whether all rows are in memory, or would hardly be noticed there."""
+        return "_all" in self.__dict__ or (not self.refusal and len(self) * self.row_bytes <= READ_BYTES)
+
+    def private(self) -> Probe:
+        """The same probe, which reads its rows for itself: nobody shares what it holds."""
+        return LazyProbe(self.source, self.axes, self.complete, text=self.text, refusal=self.refusal)
+
     def part(self, rows: slice) -> Probe:
         """The probe of these rows alone; they are read when something of them is."""
-        if "_all" in self.__dict__ or (not self.refusal and len(self) * self.row_bytes <= READ_BYTES):
+        if self.held:
             return self._all.part(rows)
         low, high, _ = rows.indices(len(self))
         return LazyProbe(Window(self.source, low, high), self.axes, text=self.text[low:high])

@@ -152,6 +152,11 @@ class Probe:
         return max(READ_BYTES // max(self.row_bytes, 1), 1)
 
     @property
+    def held(self) -> bool:
+        """Whether all rows are in memory, or would hardly be noticed there."""
+        return True
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the named axes for a complete grid, else ``(rows,)``."""
         if self.complete:
@@ -202,6 +207,10 @@ class Probe:
         from mi.domain.lazyprobe import ArrayRows, LazyProbe
 
         return LazyProbe(ArrayRows(self), self.axes, self.complete, text=self.text, refusal=why)
+
+    def private(self) -> Probe:
+        """The same probe, which shares with nobody what it comes to hold."""
+        return self
 
     def limited(self, limit: int) -> Probe:
         """The same probe, whose rows are refused all at once where they take more than ``limit`` bytes.

@@ -50,6 +50,7 @@ def analyze(
     device: str = "cpu",
     dtype: str = "float32",
     threads: int | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
     keep: Iterable[str] = (),
@@ -69,6 +70,8 @@ def analyze(
         device: where models run.
         dtype: of weights and activations.
         threads: that torch uses; None for its own choice, as it is.
+        memory: bytes that activations and probe may take; None for half of what is free. An analyzer of
+            the whole probe that does not fit is refused; a streaming one always fits.
         progress: told as work goes on.
         executor: where blocks run; in this process by default.
         keep: sites whose activations are kept (``blocks.0.mlp.hook_post@-1``, or a pattern):
@@ -104,6 +107,7 @@ def analyze(
                     device=device,
                     dtype=dtype,
                     keep=kept,
+                    memory=memory,
                 )
             plans.append((plan, time.perf_counter() - start))
         check_room([plan for plan, _ in plans])

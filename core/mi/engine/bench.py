@@ -27,7 +27,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 @frozen(eq=False)
 class Bench:
-    """One variant, one probe, and the analyzers to run on them in the order of their needs."""
+    """One variant, one probe, and the analyzers to run on them in the order of their needs.
+
+    ``memory`` is what activations and probe may take, in bytes.
+    """
 
     variant: Variant
     paths: VariantPaths
@@ -36,6 +39,7 @@ class Bench:
     items: Mapping[str, Item]
     device: str
     dtype: str
+    memory: int
 
     @property
     def probe(self) -> Probe:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,19 @@ from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.domain.keep import Keep
 from mi.engine.bench import Bench
-from mi.engine.capture import Resident, Trial
+from mi.engine.capture import Resident, Trial, evenly, joined
 from mi.engine.differentiate import Differentiator
 from mi.engine.evaluate import Failure, Moment, Needs, StrictError
+from mi.engine.graph import before_pass
 from mi.engine.item import Item
 from mi.engine.kept import KeptReader
 from mi.engine.model import Model
 from mi.engine.readahead import Loaded, read_ahead
 from mi.engine.resolve import set_up
-from mi.engine.results import Result, copied
+from mi.engine.results import Result, Used, copied
 from mi.engine.session import Session
+from mi.engine.stream import Streams
+from mi.engine.tokenrows import tokens_of
 from mi.engine.writer import BlockWriter, skipped
 from mi.errors import MiError, PlanError, PluginError, StoreError
 from mi.faults import details
@@ -34,6 +38,8 @@ from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
+
+    from mi.engine.capture import Batch
 
 STAGES = ("plan", "load", "forward", "analyze", "write")
 
@@ -56,6 +62,8 @@ class Task:
         identities: analyzer -> identity of its group, as planned.
         reference: the reference epoch.
         trial: what a pass over a few rows told.
+        memory: bytes that activations and probe may take.
+        batch: rows of the pass's largest batch.
         keep: sites whose activations are kept.
         kept: epochs at which activations are read from the store instead of being captured.
     """
@@ -74,6 +82,8 @@ class Task:
     identities: Mapping[str, str]
     reference: int
     trial: Trial | None
+    memory: int
+    batch: int
     keep: tuple[Keep, ...] = ()
     kept: tuple[int, ...] = ()
 
@@ -130,7 +140,15 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
     every = tuple(c.epoch for c in task.checkpoints)
     with timed("plan", "bind analyzers to a block"):
         bench, _, _ = set_up(
-            variant, task.probe, task.asked, every, task.device, task.dtype, session, task.keep
+            variant,
+            task.probe,
+            task.asked,
+            every,
+            task.device,
+            task.dtype,
+            session,
+            task.keep,
+            task.memory,
         )
         block = _Block(task, bench, session)
     try:
@@ -193,8 +211,10 @@ class _Block:
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
         fingerprints = self.task.fingerprints[id]
-        store = self.bench.store_of(self.bench.items[id])
-        return GroupWriter(store, self.specs[id], planned, fingerprints, self.bench.provenance)
+        item, made = self.bench.items[id], self.bench.provenance
+        if item.sites:  # a product of other rows may be summed in another order
+            made |= {"batch": self.task.batch}
+        return GroupWriter(self.bench.store_of(item), self.specs[id], planned, fingerprints, made)
 
     def spent(self, stage: str, start: float) -> None:
         self.outcome.seconds[stage] += time.perf_counter() - start
@@ -211,55 +231,53 @@ class _Block:
         items = {id: self.bench.items[id] for id in self.task.work[checkpoint.epoch]}
         sites = tuple(dict.fromkeys(site for item in items.values() for site in item.sites))
         model: Model | None = None
-        activations: Mapping[str, torch.Tensor] = {}
         read = checkpoint.epoch in self.task.kept
         try:
-            if read:
-                activations = self._read(checkpoint.epoch, sites)
             # Without any of these, weights alone are read.
             if (sites and not read) or any(
                 item.analyzer.model or item.gradient_sites for item in items.values()
             ):
                 resident = self._load(weights)
                 model = Model(resident, weights)
-                if sites and not read:
-                    activations = self._capture(resident, sites)
-        except StoreError as error:
-            self.damaged(checkpoint.epoch, f"kept activations: {error}")
-            return
         except MiError as error:
             self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
             return
-        start = time.perf_counter()
         moment = Moment(
             self.bench.subject,
             items,
             epoch=checkpoint.epoch,
             index=checkpoint.index,
             device=self.task.device,
-            activations=activations,
+            activations={},
             weights=weights,
             model=model,
             differentiator=self.differentiator,
         )
         results: dict[str, Result] = {}
         failed: dict[str, str] = {}
-        for id, item in items.items():
-            since = time.perf_counter()
+        streams = Streams(moment)
+        early = [id for id in self._early(items) if id in items]  # what streaming analyzers start with
+        start = time.perf_counter()
+        for id in early:
+            self._one(moment, items[id], results, failed, partial(self._run, moment, items[id]))
+        self.spent("analyze", start)
+        if sites:
             try:
-                with timed("hand-over", epoch=checkpoint.epoch, analyzer=id):
-                    results[id] = self._run(moment, item, *self._needs(item, moment.epoch, results, failed))
-            except StrictError:
-                raise
+                self._capture(None if read else resident, sites, streams, results, failed)
+            except StoreError as error:
+                if not read:
+                    raise
+                self.damaged(checkpoint.epoch, f"kept activations: {error}")
+                return
             except MiError as error:
-                failed[id] = str(error)
-                told = "" if error.__cause__ is None or id in self.told else details(error.__cause__)
-                self.told |= {id} if told else set()
-                failure = Failure(self.bench.variant.name, str(error), id, checkpoint.epoch, told)
-                self.outcome.failures.append(failure)
-            finally:
-                moment.finish(item)
-            self._took(id, since)
+                self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
+                return
+        start = time.perf_counter()
+        for id, item in items.items():
+            streaming = item.analyzer.streaming
+            call = partial(self._finish, streams, item) if streaming else partial(self._run, moment, item)
+            if id not in early:
+                self._one(moment, item, results, failed, call)
         if model is not None:
             self.outcome.own_passes += model.close()
         if self.differentiator is not None:
@@ -286,16 +304,55 @@ class _Block:
         if self.writer.failures and self.bench.variant.workspace.host.strict:
             raise StrictError(self.writer.failures[0].message)
 
-    def _run(self, moment: Moment, item: Item, needs: Needs, used: tuple[tuple[str, int], ...]) -> Result:
+    def _one(
+        self,
+        moment: Moment,
+        item: Item,
+        results: dict[str, Result],
+        failed: dict[str, str],
+        call: Callable[[Needs, Used], Result],
+    ) -> None:
+        """One analyzer's result, or why there is none."""
+        id, since = item.id, time.perf_counter()
+        try:
+            with timed("hand-over", epoch=moment.epoch, analyzer=id):
+                results[id] = call(*self._needs(item, moment.epoch, results, failed))
+        except StrictError:
+            raise
+        except MiError as error:
+            failed[id] = str(error)
+            told = "" if error.__cause__ is None or id in self.told else details(error.__cause__)
+            self.told |= {id} if told else set()
+            self.outcome.failures.append(Failure(self.bench.variant.name, str(error), id, moment.epoch, told))
+        finally:
+            moment.finish(item)
+        self._took(id, time.perf_counter() - since)
+
+    def _early(self, items: Mapping[str, Item]) -> tuple[str, ...]:
+        """What streaming analyzers need of this same checkpoint: it is made before the pass."""
+        streaming = [id for id, item in items.items() if item.analyzer.streaming]
+        return before_pass(streaming, {id: item.analyzer for id, item in self.bench.items.items()})
+
+    def _run(self, moment: Moment, item: Item, needs: Needs, used: Used) -> Result:
         try:
             return moment.run(item, self.specs[item.id], needs, used)
         except PluginError as error:
-            if self.bench.variant.workspace.host.strict:
-                raise StrictError(str(error)) from (error.__cause__ or error)
+            self._end_where_strict(error)
             raise
 
-    def _took(self, id: str, since: float) -> None:
-        took = time.perf_counter() - since
+    def _end_where_strict(self, error: PluginError) -> None:
+        """An analyzer's failure ends the command where ``MI_STRICT_PLUGINS`` asks for it."""
+        if self.bench.variant.workspace.host.strict:
+            raise StrictError(str(error)) from (error.__cause__ or error)
+
+    def _finish(self, streams: Streams, item: Item, needs: Needs, used: Used) -> Result:
+        try:
+            return streams.finish(item, self.specs[item.id], used)
+        except PluginError as error:
+            self._end_where_strict(error)
+            raise
+
+    def _took(self, id: str, took: float) -> None:
         self.outcome.analyzers[id] = self.outcome.analyzers.get(id, 0.0) + took
 
     def _load(self, weights: Mapping[str, torch.Tensor]) -> Resident:
@@ -306,25 +363,58 @@ class _Block:
         self.spent("load", start)
         return resident
 
-    def _read(self, epoch: int, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
-        start = time.perf_counter()
-        with timed("load", "read kept activations", epoch):
-            activations = self.kept.read(epoch, sites)
-        self.spent("load", start)
-        return activations
+    def _capture(
+        self,
+        resident: Resident | None,
+        sites: tuple[Site, ...],
+        streams: Streams,
+        results: Mapping[str, Result],
+        failed: Mapping[str, str],
+    ) -> None:
+        """The one pass, or what is kept of it: streaming analyzers see batches, what others read is held.
 
-    def _capture(self, resident: Resident, sites: tuple[Site, ...]) -> Mapping[str, torch.Tensor]:
-        start = time.perf_counter()
-        trial = self.task.trial or resident.try_out(self.bench.probe.tokens, sites)
-        with timed("forward"):
-            activations = resident.capture(self.bench.probe.tokens, sites, trial)
-        self.outcome.passes += 1
-        self.spent("forward", start)
-        return activations
+        Args:
+            resident: the model; None to read what is kept.
+            sites: that somebody reads.
+            streams: takes streaming analyzers in.
+            results, failed: of analyzers that have run already.
+        """
+        start, moment = time.perf_counter(), streams.moment
+        streaming = [item for item in moment.items.values() if item.analyzer.streaming]
+        held = {s.key for item in moment.items.values() if item not in streaming for s in item.sites}
+        for item in streaming:
+            with suppress(PluginError):  # of what it needs; told when it is its turn
+                streams.start(item, self._needs(item, moment.epoch, results, failed)[0])
+        with timed("load", "read kept activations", moment.epoch) if resident is None else timed("forward"):
+            if not streaming:
+                moment.activations = self._all_of(resident, moment.epoch, sites)
+            else:
+                batches = streams.through(self._batches(resident, moment.epoch, sites), held)
+                moment.activations = joined(batches, len(self.bench.probe), self.task.device)
+        self.outcome.passes += resident is not None
+        self.spent("load" if resident is None else "forward", start + streams.seconds)
+        self.outcome.seconds["analyze"] += streams.seconds
+        for item in streaming:
+            self._took(item.id, streams.took(item.id))
+
+    def _all_of(
+        self, resident: Resident | None, epoch: int, sites: tuple[Site, ...]
+    ) -> Mapping[str, torch.Tensor]:
+        if resident is None:
+            return self.kept.read(epoch, sites)
+        tokens = tokens_of(self.bench.probe)
+        return resident.capture(tokens, sites, self.task.trial or resident.try_out(tokens, sites))
+
+    def _batches(self, resident: Resident | None, epoch: int, sites: tuple[Site, ...]) -> Iterator[Batch]:
+        if resident is not None:
+            tokens = tokens_of(self.bench.probe)
+            return resident.batches(tokens, sites, self.task.trial or resident.try_out(tokens, sites))
+        slices = evenly(len(self.bench.probe), self.task.batch or self.kept.batch(epoch, sites))
+        return ((rows, self.kept.read(epoch, sites, rows)) for rows in slices)
 
     def _needs(
         self, item: Item, epoch: int, results: Mapping[str, Result], failed: Mapping[str, str]
-    ) -> tuple[dict[tuple[str, str], Result], tuple[tuple[str, int], ...]]:
+    ) -> tuple[dict[tuple[str, str], Result], Used]:
         """What the analyzer needs from others, and which of it this block has made itself: (analyzer, epoch).
 
         Raises:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, frozen
+from attrs import define, evolve, field, frozen
 
 from mi.domain.analyzer import Site
 from mi.domain.code import VariantCode
 from mi.domain.workspace import Variant
 from mi.engine.guard import unrecorded
+from mi.engine.tokenrows import TokenRows
 from mi.errors import CheckpointError, MiError, PlanError, nearest
 
 if TYPE_CHECKING:
@@ -42,10 +43,14 @@ class Trial:
     Attributes:
         row_bytes: activations of one row, all hooks together.
         stop: the layer to stop before; None to run to the end.
+        site_bytes: key of each site -> bytes of one row there, at the site's position.
+        budget: bytes that one batch's activations may take at most, where memory is short.
     """
 
     row_bytes: int
     stop: int | None
+    site_bytes: Mapping[str, int] = field(factory=dict)
+    budget: int | None = None
 
 
 @define(eq=False)
@@ -104,22 +109,25 @@ class Resident:
             PlanError: a hook that never fires, a position outside the sequence, or scores that are none.
         """
         self.missing(sites)
-        rows = self._tokens(tokens)[:TRIAL_ROWS].clone()  # a hook may show them: weighed alone
+        rows = self._tokens(tokens)[slice(TRIAL_ROWS)].clone()  # a hook may show them: weighed alone
         everything = self.run(rows, None)
+        site_bytes: dict[str, int] = {}
         for site in sites:
             if site.hook not in everything:
                 raise PlanError(
                     f"site {site.key}: the hook exists but never fires in this model; "
                     "it cannot be captured (results of heads follow from hook_z and W_O)"
                 )
-            keep(site, everything[site.hook])
+            kept = keep(site, everything[site.hook])
+            site_bytes[site.key] = kept.numel() * kept.element_size() // len(rows)
             if site.hook.endswith(_SCORES) and _sums_to_one(everything[site.hook]):
                 raise PlanError(
                     f"site {site.key}: this model's hook holds the attention pattern, after the softmax, "
                     "not the scores; compute scores from hook_q and hook_k"
                 )
         stop = self._early_stop(rows, sites, everything)
-        return Trial(row_bytes=max(sum(weights_of(everything).values()) // len(rows), 1), stop=stop)
+        row_bytes = max(sum(weights_of(everything).values()) // len(rows), 1)
+        return Trial(row_bytes=row_bytes, stop=stop, site_bytes=site_bytes)
 
     def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
         """One forward pass over the whole probe: site key -> tensor, rows first, not to be edited.
@@ -136,10 +144,10 @@ class Resident:
 
         Batches are as even as can be: kernels for one or two rows round differently, so a short last batch
         would have bits of its own. Where they are cut depends on the model, the probe's length and the device
-        (on an accelerator on its free memory too), never on the sites.
+        (where memory is short, on that too), never on the sites.
 
         Args:
-            tokens: the probe's, (rows, n_ctx).
+            tokens: the probe's, (rows, n_ctx), or :class:`mi.engine.tokenrows.TokenRows`.
             sites: what to keep.
             trial: from :meth:`try_out`.
 
@@ -159,14 +167,14 @@ class Resident:
 
     def steps(
         self,
-        every: torch.Tensor,
+        every: torch.Tensor | TokenRows,
         sites: Sequence[Site],
         trial: Trial,
         around: Callable[[slice], AbstractContextManager[None]] = lambda rows: nullcontext(),
     ) -> Iterator[Batch]:
         """Same as :meth:`batches`, uncounted, of views; each batch runs inside ``around(rows)``."""
         hooks = {site.hook for site in sites}
-        for rows in evenly(len(every), self.rows_at_once(trial.row_bytes)):
+        for rows in evenly(len(every), self.rows_at_once(trial)):
             with around(rows):
                 cache = self.run(every[rows], hooks, trial.stop)
             found = {}
@@ -178,9 +186,10 @@ class Resident:
             yield rows, found
             del found
 
-    def rows_at_once(self, row_bytes: int) -> int:
+    def rows_at_once(self, trial: Trial) -> int:
         """Rows of a batch at most: a power of two, which what else uses a device's memory seldom changes."""
-        return 1 << (max(self.budget() // row_bytes, 1).bit_length() - 1)
+        budget = self.budget() if trial.budget is None else min(self.budget(), trial.budget)
+        return 1 << (max(budget // trial.row_bytes, 1).bit_length() - 1)
 
     def run(self, rows: Any, hooks: set[str] | None, stop: int | None = None) -> dict[str, torch.Tensor]:
         """``run_with_cache`` of all hooks (None) or some, never trusting its return value."""
@@ -216,9 +225,11 @@ class Resident:
         return stop if same else None
 
     def _tokens(self, tokens: Any) -> Any:
-        """The probe's tokens on the device, moved once."""
+        """The probe's tokens on the device: moved once, or read when they are fed."""
         import torch
 
+        if isinstance(tokens, TokenRows):
+            return evolve(tokens, device=self.device)
         if self.held is None or self.held[0] is not tokens:
             self.held = (tokens, torch.tensor(tokens, device=self.device))
         return self.held[1]
@@ -266,11 +277,12 @@ def joined(batches: Iterable[Batch], length: int, device: str) -> dict[str, torc
             for key, part in found.items():
                 if len(part) == length:
                     whole[key] = part.contiguous()
-                    continue
-                if key not in whole:
-                    whole[key] = part.new_empty((length, *part.shape[1:]))
-                whole[key][rows] = part
-            del found, part
+                else:
+                    if key not in whole:
+                        whole[key] = part.new_empty((length, *part.shape[1:]))
+                    whole[key][rows] = part
+                del part
+            del found
     return whole
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
@@ -57,6 +57,8 @@ class CheckpointData:
         reference: analyzer id -> {output: tensor} of the reference checkpoint.
         derive: computes shared quantities; read them with :meth:`derived`.
         globs: key of each declared site pattern -> the hooks that it stands for, in natural order.
+        rows: of a batch, which rows of the probe it holds; everything over rows (activations, labels, masks,
+            ``probe``) is of these alone. None where it holds all.
         doubts: what :meth:`refuse_if` noted.
         differentiate: gives shared gradients; read them with :meth:`gradients`.
     """
@@ -71,6 +73,7 @@ class CheckpointData:
     reference: Mapping[str, Mapping[str, torch.Tensor]] = field(factory=dict)
     derive: Callable[[str], Any] | None = None
     globs: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    rows: slice | None = None
     differentiate: Callable[[str], Gradients] | None = None
     _model: Model | None = None
     doubts: list[tuple[str, torch.Tensor]] = field(factory=list, repr=False)
@@ -167,6 +170,11 @@ class CheckpointData:
         return self._tensor(self.probe.masks[name])
 
     @property
+    def tokens(self) -> torch.Tensor:
+        """Tokens as an int64 tensor on ``device``, (rows, n_ctx)."""
+        return self._tensor(self.probe.tokens)
+
+    @property
     def labels(self) -> torch.Tensor:
         """Labels as an int64 tensor on ``device``, (rows,)."""
         return self._tensor(self.probe.labels)
@@ -178,6 +186,31 @@ class CheckpointData:
             raise PlanError("the probe has no labels")
         # A copy, for the probe's own is everybody's; queued, not awaited.
         return torch.tensor(array).to(self.device, non_blocking=True)
+
+
+State = TypeVar("State")
+
+
+class Streaming(Protocol[State]):
+    """What a streaming analyzer's ``function`` makes: it sees the probe batch by batch.
+
+    It keeps nothing itself: a *state*, of whatever type, goes from step to step. Tensors in it stay on the
+    device; none of them may be a view of a batch's, or the batch is held as long. Its sums are best in
+    float64: then the result depends on where batches are cut by rounding alone.
+    """
+
+    def start(self, data: CheckpointData) -> State:
+        """The state before the first batch.
+
+        ``data`` has everything that was declared but activations, and the probe's rows only in parts
+        (``data.probe.part(slice(0, 8))``).
+        """
+
+    def update(self, state: State, batch: CheckpointData) -> State:
+        """The state after one more batch: activations, labels and masks of the rows ``batch.rows``."""
+
+    def finish(self, state: State) -> Mapping[str, Any]:
+        """The outputs, {output: array}."""
 
 
 @define(eq=False)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from mi.domain.analyzer import Derived, Site
+from mi.domain.probe import Probe
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.differentiate import Differentiator
 from mi.engine.gradients import SharedGradients
 from mi.engine.guard import Declared, Watch, versions
 from mi.engine.item import Item
 from mi.engine.model import Model
-from mi.engine.results import Copies, Result, conform
+from mi.engine.results import Copies, Result, Used, conform
 from mi.errors import PluginError, StoreError
 from mi.refs import resolve
 from mi.store.schema import GroupSpec
@@ -24,6 +25,7 @@ from mi.timing import timed
 if TYPE_CHECKING:
     import torch
 
+Doubts = list[tuple[str, Any]]
 Needs = Mapping[tuple[str, str], Result]  # (analyzer, moment) -> what another made
 
 
@@ -88,17 +90,42 @@ class Moment:
             for quantity in item.analyzer.all_derived():
                 self.askers[quantity.id] = self.askers.get(quantity.id, 0) + 1
         self.watch = Watch()
-        probe = subject.probe
-        for name, array in {"tokens": probe.tokens, "labels": probe.labels, **probe.masks}.items():
-            self.watch.add(f"the probe's {name}", array)
-        self.common = set(self.watch.sums)
+        self.whole: Moment | None = None
+        self.rows: slice | None = None
+        self.common: set[str] = set()
+        if subject.probe.held:
+            self._watch_probe()
         self.gradients = (
             SharedGradients(differentiator, items, weights, model, self.watch) if differentiator else None
         )
 
-    def run(
-        self, item: Item, spec: GroupSpec, needs: Needs, used: tuple[tuple[str, int], ...] = ()
-    ) -> Result:
+    def part(self, rows: slice, activations: Mapping[str, torch.Tensor]) -> Moment:
+        """The same checkpoint over one batch of the probe's rows.
+
+        Args:
+            rows: which.
+            activations: site key -> tensor of these rows.
+        """
+        part = Moment(
+            evolve(self.subject, probe=self.subject.probe.part(rows)),
+            {},
+            epoch=self.epoch,
+            index=self.index,
+            device=self.device,
+            activations=activations,
+            weights=self.weights,
+            model=self.model,
+        )
+        part.whole, part.rows = self, rows
+        return part
+
+    def _watch_probe(self) -> None:
+        probe = self.subject.probe
+        for name, array in {"tokens": probe.tokens, "labels": probe.labels, **probe.masks}.items():
+            self.watch.add(f"the probe's {name}", array)
+            self.common.add(f"the probe's {name}")
+
+    def run(self, item: Item, spec: GroupSpec, needs: Needs, used: Used = ()) -> Result:
         """One analyzer's result; its values may still be under way on the device.
 
         Args:
@@ -110,6 +137,31 @@ class Moment:
         Raises:
             PluginError: it raised, returned something else than it declared, or changed what others share.
         """
+        result, doubts = self.call(item, needs, partial(_plain, item))
+        return self.conclude(item, spec, result, doubts, used)
+
+    def conclude(self, item: Item, spec: GroupSpec, result: Any, doubts: Doubts, used: Used = ()) -> Result:
+        """What an analyzer returned, as :meth:`run` gives it.
+
+        Raises:
+            PluginError: it is not what was declared.
+        """
+        return evolve(conform(result, spec, partial(self._fault, item), doubts), used=used)
+
+    def call(self, item: Item, needs: Needs, function: Callable[[CheckpointData], Any]) -> tuple[Any, Doubts]:
+        """A step of an analyzer, with an eye on what it reads and changes.
+
+        Args:
+            item: the analyzer.
+            needs: as of :meth:`run`.
+            function: the step.
+
+        Returns:
+            What it returned, and its doubts: see :meth:`mi.engine.data.CheckpointData.refuse_if`.
+
+        Raises:
+            PluginError: it raised, or changed what others share.
+        """
         import torch
 
         changed: list[str] = []
@@ -117,7 +169,7 @@ class Moment:
             data, watched, shared = self._data(item, needs)
             try:
                 with torch.no_grad(), timed("functions", epoch=self.epoch, analyzer=item.id):
-                    result = item.function(data, **item.options)
+                    result = function(data)
             finally:
                 changed = self.watch.changed(watched, f"analyzer {item.id}")
                 if item.analyzer.model and self.model is not None:
@@ -136,7 +188,7 @@ class Moment:
             if versions(value) != before:
                 self.derived.pop(name, None)  # the next asker computes it anew
                 raise self._fault(item, f"changed {name} in place, which others read too")
-        return evolve(conform(result, spec, partial(self._fault, item), data.doubts), used=used)
+        return result, data.doubts
 
     def _data(self, item: Item, needs: Needs) -> tuple[CheckpointData, set[str], list[tuple[str, Any, Any]]]:
         """What the analyzer sees, what of it is watched by checksum, and what by version counters."""
@@ -169,6 +221,9 @@ class Moment:
         self, item: Item, declared: tuple[Site, ...], *, weights: bool, context: tuple[str, ...]
     ) -> tuple[CheckpointData, set[str]]:
         """Data restricted to what was declared, and the names to watch."""
+        probe = self._probe(item)
+        if item.analyzer.streaming and self.whole is None:
+            declared = ()  # activations come with batches
         values = {name: self.subject.context[name] for name in context}
         globs = {site.key: item.globs[site.key] for site in declared if site.glob}
         sites = [Site(h, s.position).key for s in declared for h in globs.get(s.key, (s.hook,))]
@@ -183,21 +238,42 @@ class Moment:
             watched |= {f"weights {name}" for name in self.weights}
         self.watch.refuse(watched)
         data = CheckpointData(
-            subject=evolve(self.subject, context=Declared("context value", values)),
+            subject=evolve(self.subject, context=Declared("context value", values), probe=probe),
             epoch=self.epoch,
             index=self.index,
             device=self.device,
             activations={key: self.activations[key] for key in sites},
             weights=Declared("weight", self.weights if weights else {}),
             globs=globs,
+            rows=self.rows,
         )
         return data, watched
 
-    def _derive(self, quantity: Derived, item: Item, doubts: list[tuple[str, Any]]) -> Any:
+    def _probe(self, item: Item) -> Probe:
+        """The probe as the analyzer sees it.
+
+        What is not in memory yet is brought there for analyzers that hold activations of all rows, once for
+        all of them; others may do so for themselves.
+        """
+        probe = self.subject.probe
+        if item.analyzer.streaming and self.whole is None:
+            return probe.sealed(
+                f"analyzer {item.id} is streaming, so all rows at once are not there; read each batch's"
+            )
+        if probe.held:
+            return probe
+        if not item.sites:
+            return probe.private()
+        self._watch_probe()
+        return probe
+
+    def _derive(self, quantity: Derived, item: Item, doubts: Doubts) -> Any:
         """A shared quantity: computed when it is first asked for, kept until its last asker is done.
 
         Its doubts are those of everybody who asks.
         """
+        if self.whole is not None:
+            return self.whole._derive(quantity, item, doubts)
         if quantity.id not in self.derived:
             inner = {d.id: d for d in quantity.derived}
             data, watched = self._view(
@@ -205,6 +281,7 @@ class Moment:
             )
             data = evolve(
                 data,
+                subject=evolve(data.subject, probe=_whole(self.subject.probe, data.subject.probe, item)),
                 derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item, data.doubts),
             )
             changed: list[str] = []
@@ -234,3 +311,12 @@ class Moment:
 
     def _fault(self, item: Item, what: str) -> PluginError:
         return PluginError(f"{item.called} at epoch {self.epoch}: {what}")
+
+
+def _whole(probe: Probe, seen: Probe, item: Item) -> Probe:
+    """The probe for a shared quantity, whoever asks for it first."""
+    return probe.private() if item.analyzer.streaming else seen
+
+
+def _plain(item: Item, data: CheckpointData) -> Any:
+    return item.function(data, **item.options)

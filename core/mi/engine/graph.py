@@ -31,12 +31,40 @@ def close(asked: Iterable[str], offered: Mapping[str, Analyzer]) -> tuple[Analyz
                 raise PlanError(f"analyzer {id} needs {need.analyzer}, which no plugin offers{tail}")
             _check_moment(analyzer, need.at, offered[need.analyzer])
             visit(need.analyzer)
+            if analyzer.streaming and (made := _made_by_the_pass(offered[need.analyzer], order)):
+                raise PlanError(
+                    f"analyzer {id} is streaming and needs {need.analyzer}, but {made} reads activations, so "
+                    "its result is there only after the pass; a streaming analyzer may need what is made "
+                    "from weights"
+                )
         path.pop()
         order[id] = analyzer
 
     for id in sorted(asked):
         visit(id)
     return tuple(order.values())
+
+
+def before_pass(asked: Iterable[str], offered: Mapping[str, Analyzer]) -> tuple[str, ...]:
+    """Everything that ``asked`` need at the same checkpoint, prerequisites first, without themselves."""
+    order: dict[str, None] = {}
+
+    def visit(id: str) -> None:
+        for need in offered[id].artifacts:
+            visit(need.analyzer)
+            order[need.analyzer] = None
+
+    for id in asked:
+        visit(id)
+    return tuple(order)
+
+
+def _made_by_the_pass(analyzer: Analyzer, offered: Mapping[str, Analyzer]) -> str:
+    """The analyzer among it and those it needs that reads activations; empty where none does."""
+    if analyzer.captures or analyzer.gradients:
+        return analyzer.id
+    found = (_made_by_the_pass(offered[need.analyzer], offered) for need in analyzer.artifacts)
+    return next(filter(None, found), "")
 
 
 def _check_moment(analyzer: Analyzer, at: str, needed: Analyzer) -> None:

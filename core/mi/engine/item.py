@@ -17,7 +17,7 @@ from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of
 from mi.engine.data import Subject
-from mi.errors import PlanError, nearest, unknown
+from mi.errors import PlanError, PluginError, nearest, unknown
 from mi.faults import place, sentence, spot
 from mi.refs import resolve
 from mi.store.schema import digest_of
@@ -82,10 +82,12 @@ class Item:
         """Import its function and those of its derived quantities: what cannot be is known before any work.
 
         Raises:
-            PluginError: one of them cannot be imported.
+            PluginError: one of them cannot be imported, or a streaming one's class lacks a step.
         """
         for function in (self.analyzer.function, *(d.function for d in self.analyzer.all_derived())):
             resolve(function)
+        if self.analyzer.streaming and isinstance(self.function, type):
+            check_streaming(self.called, self.function)
 
     @property
     def weights(self) -> bool:
@@ -100,6 +102,7 @@ class Item:
     def said(self, error: BaseException) -> str:
         """What its function raised, in one line; with the line in its package or local file."""
         function = inspect.unwrap(self.function)
+        function = inspect.unwrap(getattr(function, "update", function))  # of a streaming one's class
         code, where = getattr(function, "__code__", None), ""
         if code is not None and self.analyzer.source:
             where = place(error, code.co_filename)
@@ -111,6 +114,21 @@ class Item:
         """The sites that the analyzer itself declared, patterns as they are."""
         named = [Site.parse(self.options[name]) for name in self.analyzer.site_options]
         return (*self.analyzer.sites, *named)
+
+
+def check_streaming(who: str, thing: Any) -> None:
+    """Refuse a streaming analyzer's class, or object of one, that lacks a step.
+
+    Raises:
+        PluginError: says which.
+    """
+    for step in ("start", "update", "finish"):
+        if not callable(getattr(thing, step, None)):
+            name = thing.__name__ if isinstance(thing, type) else type(thing).__name__
+            raise PluginError(
+                f"{who} is streaming, but {name} has no {step}; "
+                "expected start(data), update(state, batch) and finish(state)"
+            )
 
 
 def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str) -> Item:
@@ -152,6 +170,7 @@ def make_item(variant: Variant, analyzer: Analyzer, subject: Subject, dtype: str
             "probe": subject.probe.digest,
             "dtype": dtype,
             **({"model": True} if analyzer.model else {}),
+            **({"streaming": True} if analyzer.streaming else {}),
             **({"gradients": [_said(rows, need) for rows, need in gradients.items()]} if gradients else {}),
             **sources_of(analyzer, derived),
         }

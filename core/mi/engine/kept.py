@@ -204,6 +204,14 @@ class KeptReader:
                 found[site.key] = tensor.to(self.device, getattr(torch, one.dtype))
         return found
 
+    def batch(self, epoch: int, sites: Sequence[Site]) -> int:
+        """Rows of the largest batch of the pass that gave them: cut so, sums come out as they did then."""
+        commits = [Commits.of(self.paths.kept, self.probe, group_name(site)) for site in sites]
+        for epochs, made in (one for commit in commits for one in commit.provenance()):
+            if epoch in epochs and made.get("batch"):
+                return int(made["batch"])
+        return self.rows
+
     def nonfinite(self, epoch: int, sites: Sequence[Site]) -> int:
         """How many of the checkpoint's weights were not finite, as the commit records have it."""
         for site in sites:

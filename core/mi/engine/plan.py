@@ -16,10 +16,11 @@ from mi.engine.capture import Trial
 from mi.engine.epochs import choose_epochs, hash_checkpoints
 from mi.engine.item import Item
 from mi.engine.kept import Known, find_known, refuse_other_dtypes
+from mi.engine.memory import Room
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
-from mi.engine.sites import FaultyError, tried
+from mi.engine.sites import FaultyError, RoomError, tried
 from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
 
@@ -43,6 +44,8 @@ class Plan:
         trial: what a pass over a few rows told; None when no pass is needed.
         known: checkpoints whose file is gone, and the activations that are kept.
         kept_epochs: stale checkpoints whose activations are read from the store instead of being captured.
+        room: how what is held over all rows fits memory; None when no pass is needed.
+        batch: rows of the pass's largest batch; 0 when no pass is needed.
     """
 
     bench: Bench
@@ -59,6 +62,8 @@ class Plan:
     trial: Trial | None = None
     known: Known = field(factory=lambda: Known(()))
     kept_epochs: tuple[int, ...] = ()
+    room: Room | None = None
+    batch: int = 0
 
     @property
     def variant(self) -> Variant:
@@ -94,6 +99,7 @@ def make_plan(
     device: str = "cpu",
     dtype: str = "float32",
     keep: Sequence[Keep] = (),
+    memory: int | None = None,
 ) -> Plan:
     """Plan one variant.
 
@@ -105,6 +111,7 @@ def make_plan(
         probe: a saved probe; None for the family's default.
         device, dtype: of the passes.
         keep: sites whose activations are to be kept.
+        memory: bytes that activations and probe may take; None for half of what is free.
 
     Raises:
         UnknownNameError: an analyzer, probe or epoch that does not exist, or no checkpoint at all.
@@ -119,7 +126,7 @@ def make_plan(
     chosen = choose_epochs(checkpoints, epochs)
     every = tuple(c.epoch for c in checkpoints)
     with timed("plan", "bind analyzers"):
-        bench, skipped, broken = set_up(variant, probe, asked, every, device, dtype, session, keep)
+        bench, skipped, broken = set_up(variant, probe, asked, every, device, dtype, session, keep, memory)
     refuse_other_dtypes(bench, known)
     with timed("plan", "hash checkpoints"):
         digests, damaged = hash_checkpoints(tuple(c for c in checkpoints if c.epoch not in known.absent))
@@ -149,7 +156,7 @@ def make_plan(
         except FaultyError as error:
             if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
                 raise
-            if variant.workspace.host.strict:
+            if variant.workspace.host.strict and not isinstance(error, RoomError):
                 raise PluginError(blamed(variant.family, variant.workspace.host, *error.faults[0])) from error
             bench, broken = _without(bench, dict(error.faults), broken)
 

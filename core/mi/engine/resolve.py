@@ -15,6 +15,7 @@ from mi.engine.graph import close
 from mi.engine.hooks import recorded_hooks
 from mi.engine.item import Item, make_item
 from mi.engine.keep import expand, make_keep
+from mi.engine.memory import check_rows_stored, default_memory
 from mi.engine.session import Session
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.store.layout import VariantPaths
@@ -29,6 +30,7 @@ def set_up(
     dtype: str,
     session: Session | None = None,
     keep: Sequence[Keep] = (),
+    memory: int | None = None,
 ) -> tuple[Bench, dict[str, str], dict[str, str]]:
     """Bind a request to a variant.
 
@@ -41,6 +43,7 @@ def set_up(
         session: holds the model, which is built where an analyzer's sites or dimensions depend on it and
             no kept activations say what its hooks are.
         keep: sites whose activations are to be kept.
+        memory: bytes that activations and probe may take; None for half of what is free.
 
     Returns:
         The bench; analyzers of family.json that do not apply to this probe, with the reason; and those that
@@ -53,7 +56,9 @@ def set_up(
         PluginError: in strict mode, an analyzer that cannot be had.
     """
     family, host = variant.family, variant.workspace.host
-    name, probe = variant.probe(probe_name)
+    session, memory = session or Session(), default_memory(device) if memory is None else memory
+    name, probe = session.probe(variant, probe_name)
+    probe = probe.limited(memory)
     offered = host.analyzers(family)
     wanted = [use.id for use in family.analyzers] if asked is None else list(dict.fromkeys(asked))
     skipped: dict[str, str] = {}
@@ -81,12 +86,12 @@ def set_up(
         context=dict(variant.code.context()),
         probe=probe,
         epochs=epochs,
-        hooks=recorded or (session or Session()).hooks(variant, device, dtype, probe.tokens),
+        hooks=recorded or session.hooks(variant, device, dtype, probe),
     )
     # Kept sites come first: they are copied before any analyzer sees them.
     kept = [make_keep(variant, one, subject, dtype) for one in expand(keep, subject.hooks)] if keep else []
     items: dict[str, Item] = {item.id: item for item in kept}
-    bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype)
+    bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype, memory)
     for analyzer in chain:  # every complaint about a declaration comes before any work
         try:
             for need in analyzer.artifacts:
@@ -95,6 +100,7 @@ def set_up(
             check_needs(analyzer, broken)
             item = make_item(variant, analyzer, subject, dtype)
             check_gradients(item, variant.code, probe)
+            check_rows_stored(analyzer, probe, memory)
             bench.group(item, epochs)
             items[item.id] = item
         except NotApplicableError as error:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = torch.Tensor | np.ndarray
 
 Fault = Callable[[str], PluginError]
+Used = tuple[tuple[str, int], ...]  # (analyzer, epoch) of results that are not committed yet
 
 _NAMES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64 complex128"
 
@@ -42,7 +43,7 @@ class Result:
     arrays: Mapping[str, Array]
     doubts: tuple[tuple[str, torch.Tensor], ...] = ()
     fault: Fault = PluginError
-    used: tuple[tuple[str, int], ...] = ()
+    used: Used = ()
 
     def settled(self) -> dict[str, np.ndarray]:
         """The arrays, once the device is done with them.

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
+from mi.domain.probe import Probe
 from mi.domain.workspace import Variant, Workspace
 from mi.engine.capture import TRIAL_ROWS, Resident, build, model_key
 from mi.errors import PlanError
@@ -29,6 +30,7 @@ class Session:
     _key: str = ""
     _resident: Resident | None = None
     _hooks: dict[tuple[str, int], Hooks] = field(factory=dict)
+    _probe: tuple[Any, Probe] | None = None
 
     def workspace(self, root: Path) -> Workspace:
         """The workspace at ``root``, opened once."""
@@ -57,11 +59,23 @@ class Session:
 
             torch.set_num_threads(self.threads)
 
-    def hooks(self, variant: Variant, device: str, dtype: str, tokens: Any) -> Hooks:
+    def probe(self, variant: Variant, name: str | None) -> tuple[str, Probe]:
+        """The name of a saved probe (the family's default for None) and it, built for a variant.
+
+        The same as long as it is asked for again, so that a plan's rows and digest are those of its tasks.
+        """
+        name = name or variant.family.default_probe
+        spec = variant.workspace.probe_spec(variant.family, name)
+        key = variant.folder, spec
+        if self._probe is None or self._probe[0] != key:
+            self._probe = key, variant.workspace.build_probe(variant.family, spec, variant.code)
+        return name, self._probe[1]
+
+    def hooks(self, variant: Variant, device: str, dtype: str, probe: Probe) -> Hooks:
         """The hooks of a variant's model over a probe of this length; built when they are read."""
-        key = model_key(variant, device, dtype), int(tokens.shape[1])
+        key = model_key(variant, device, dtype), probe.n_ctx
         if key not in self._hooks:
-            self._hooks[key] = Hooks(self, variant, device, dtype, tokens)
+            self._hooks[key] = Hooks(self, variant, device, dtype, probe)
         return self._hooks[key]
 
 
@@ -71,9 +85,9 @@ class Hooks(Mapping[str, tuple[int, ...]]):
     Which hooks there are needs the model; their shapes need a look at two rows, with whatever weights.
     """
 
-    def __init__(self, session: Session, variant: Variant, device: str, dtype: str, tokens: Any) -> None:
+    def __init__(self, session: Session, variant: Variant, device: str, dtype: str, probe: Probe) -> None:
         self._build: Callable[[], Resident] = partial(session.model, variant, device, dtype)
-        self._tokens = tokens[:TRIAL_ROWS]
+        self._tokens = probe.part(slice(TRIAL_ROWS)).tokens
 
     @cached_property
     def _names(self) -> dict[str, None]:

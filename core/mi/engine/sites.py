@@ -10,12 +10,14 @@ from attrs import evolve
 
 from mi.domain.analyzer import Site
 from mi.domain.keep import PREFIX
-from mi.engine.capture import TRIAL_ROWS, Resident, Trial
+from mi.engine.capture import TRIAL_ROWS, Resident, Trial, evenly
 from mi.engine.differentiate import Differentiator
 from mi.engine.hooks import RecordedHooks
 from mi.engine.item import Item
+from mi.engine.memory import room
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
+from mi.engine.tokenrows import tokens_of
 from mi.errors import CheckpointError, MiError, PlanError, PluginError
 from mi.timing import timed
 
@@ -37,6 +39,10 @@ class FaultyError(PlanError):
         id, error = faults[0]
         name = f"--keep {id.removeprefix(PREFIX)}" if id.startswith(PREFIX) else f"analyzer {id}"
         super().__init__(f"{name}: {error}")
+
+
+class RoomError(FaultyError):
+    """What cannot be held over all rows of the probe: nobody's fault."""
 
 
 def tried(session: Session, plan: Plan) -> Plan:
@@ -63,8 +69,25 @@ def tried(session: Session, plan: Plan) -> Plan:
     _refuse_other_hooks(model, plan)
     _blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
     trial = _trial(model, plan, stale, sites) if sites else None
+    if trial is not None:
+        plan = _in_memory(model, plan, stale, trial)
     _differentiate(model, plan)
-    return evolve(plan, sites=sites, trial=trial)
+    return evolve(plan, sites=sites)
+
+
+def _in_memory(model: Resident, plan: Plan, stale: list[Item], trial: Trial) -> Plan:
+    """The plan with its batches cut so that they fit beside what is held over all rows.
+
+    Raises:
+        RoomError: what some analyzers hold does not fit.
+    """
+    bench = plan.bench
+    found = room(stale, bench.probe, trial, bench.memory)
+    if found.refused:
+        raise RoomError(list(found.refused))
+    trial = evolve(trial, budget=min(model.budget(), found.left))  # the same for all checkpoints
+    slices = evenly(len(bench.probe), model.rows_at_once(trial))
+    return evolve(plan, trial=trial, room=found, batch=max(s.stop - s.start for s in slices))
 
 
 def _due(plan: Plan) -> list[Item]:
@@ -153,7 +176,7 @@ def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ..
             model.load(read_weights(checkpoint, plan.bench.device))
         except CheckpointError:  # told when its turn comes
             continue
-        tokens = plan.bench.probe.tokens
+        tokens = tokens_of(plan.bench.probe)
         try:
             return model.try_out(tokens, sites)
         except PlanError:  # whose site it is, is found out by trying each analyzer's

@@ -58,4 +58,6 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         trial=plan.trial,
         keep=tuple(item.keep for item in bench.items.values() if item.keep is not None),
         kept=tuple(e for e in epochs if e in set(plan.kept_epochs)),
+        memory=bench.memory,
+        batch=plan.batch,
     )

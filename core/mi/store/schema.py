@@ -94,6 +94,8 @@ def coordinates(values: Any) -> np.ndarray:
     Raises:
         TypeError: values of another kind, or not one-dimensional.
     """
+    if isinstance(values, range):
+        return np.arange(values.start, values.stop, values.step, dtype=np.int64)
     array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
     if array.ndim != 1:
         raise TypeError(f"coordinates have {array.ndim} dimensions, expected 1")
