@@ -14,7 +14,7 @@ from attrs import evolve
 from mi import Analyzer, ArtifactNeed, Derived, Output, ProbeNeed, Site
 from mi.engine import capture
 from mi.engine.analyze import analyze
-from mi.errors import ParameterError, PlanError, PluginError
+from mi.errors import ParameterError, PlanError
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 
@@ -395,7 +395,7 @@ def test_a_class_that_lacks_a_step_is_refused_before_any_work(make: Any, streams
         def update(self, state: Any, batch: Any) -> Any: ...
 
     tiny.ANALYZERS["tiny.bad"] = evolve(MOMENTS, id="tiny.bad", function=NoFinish)
-    with pytest.raises(PluginError, match="is streaming, but NoFinish has no finish; expected start"):
+    with pytest.raises(PlanError, match="analyzer tiny.bad: NoFinish has no finish, expected start"):
         analyze([make(analyzers=["tiny.bad"])], analyzers=["tiny.bad"])
     tiny.ANALYZERS["tiny.bad"] = evolve(MOMENTS, id="tiny.bad", function=lambda: NoFinish())
     summary = analyze([make(analyzers=["tiny.bad", MOMENTS.id])])  # a factory is known only when it is called

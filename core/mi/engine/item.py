@@ -87,7 +87,7 @@ class Item:
         for function in (self.analyzer.function, *(d.function for d in self.analyzer.all_derived())):
             resolve(function)
         if self.analyzer.streaming and isinstance(self.function, type):
-            check_streaming(self.called, self.function)
+            check_streaming(self.function)
 
     @property
     def weights(self) -> bool:
@@ -116,7 +116,7 @@ class Item:
         return (*self.analyzer.sites, *named)
 
 
-def check_streaming(who: str, thing: Any) -> None:
+def check_streaming(thing: Any) -> None:
     """Refuse a streaming analyzer's class, or object of one, that lacks a step.
 
     Raises:
@@ -126,8 +126,8 @@ def check_streaming(who: str, thing: Any) -> None:
         if not callable(getattr(thing, step, None)):
             name = thing.__name__ if isinstance(thing, type) else type(thing).__name__
             raise PluginError(
-                f"{who} is streaming, but {name} has no {step}; "
-                "expected start(data), update(state, batch) and finish(state)"
+                f"{name} has no {step}, expected start(data), update(state, batch) and finish(state) of what "
+                "is streaming"
             )
 
 

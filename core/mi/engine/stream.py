@@ -67,7 +67,7 @@ class Streams:
 
         def begin(data: Any) -> None:
             stream.function = item.function(**item.options)
-            check_streaming(item.called, stream.function)
+            check_streaming(stream.function)
             stream.state = _given(stream.function.start(data), "start")
 
         self._step(stream, self.moment, begin)
