@@ -18,6 +18,7 @@ from mi.engine.data import Subject
 from mi.engine.item import Item
 from mi.errors import MiError, PlanError, PluginError, nearest
 from mi.faults import is_fault, sentence
+from mi.numerics import settings
 from mi.refs import resolve
 from mi.store.layout import VariantPaths
 from mi.store.schema import RESERVED, ArraySpec, GroupSpec, coordinates, digest_of
@@ -151,11 +152,7 @@ def told_of(item: Item) -> dict[str, Any]:
 
 def made_with(device: str, dtype: str) -> dict[str, Any]:
     """With what results are made: recorded with each commit, not hashed: it ought not to matter."""
-    import torch
-
-    threads = torch.get_num_threads()  # sums are split among them, so the last bits may differ
-    cpu = torch.backends.cpu.get_cpu_capability()  # and over its vectors
-    return {**versions_of(device, dtype), "threads": threads, "cpu": cpu}
+    return {**versions_of(device, dtype), **settings(device)}
 
 
 def versions_of(device: str, dtype: str) -> dict[str, Any]:

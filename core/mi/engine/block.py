@@ -31,6 +31,7 @@ from mi.engine.tokenrows import tokens_of
 from mi.engine.writer import BlockWriter, skipped
 from mi.errors import MiError, PlanError, PluginError, StoreError
 from mi.faults import details
+from mi.numerics import exactly
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
 from mi.store.schema import GroupSpec
@@ -123,6 +124,7 @@ class Outcome:
             self.analyzers[id] = self.analyzers.get(id, 0.0) + seconds
 
 
+@exactly()
 def run_block(task: Task, session: Session, done: Callable[[int], None] | None = None) -> Outcome:
     """Work on one block; its results are committed when this returns, also after Ctrl-C.
 

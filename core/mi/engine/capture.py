@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TRIAL_ROWS = 2
 # Bytes of one batch's activations: on the CPU what stays near the processor (2,048 rows of 30 kB; 12,769 rows
-# at once take twice as long), on an accelerator half of what is free.
+# at once take twice as long), on an accelerator a quarter of its memory, or half of what is free.
 CPU_BUDGET = 64 * 2**20
 _SCORES, _PATTERNS = "hook_attn_scores", ("hook_attn_scores", "hook_pattern")
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
@@ -239,8 +239,8 @@ class Resident:
         import torch
 
         if self.device.startswith("cuda"):
-            free, _ = torch.cuda.mem_get_info(self.device)
-            return int(free // 2)
+            free, total = torch.cuda.mem_get_info(self.device)
+            return int(min(total // 4, free // 2))  # the card's size unless others fill it: the same bits
         return CPU_BUDGET
 
 

@@ -26,6 +26,7 @@ from mi.store.layout import VariantPaths
 # Where torch, the device or the number of threads differ, sums round differently: then two results agree when
 # they differ by at most this share of the largest value of their array.
 TOLERANCE = 1e-3
+COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads")  # of what is recorded
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -204,8 +205,7 @@ def _differences(made: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What of versions, device, processor and threads differs from when it was made."""
     one, other = ({**m, **(m.get("versions") or {})} for m in (made, now))
     names = [n for n in other if n != "versions" and one.get(n) != other[n]]
-    # Only what takes part in computing.
-    told = [n for n in names if n in ("torch", "transformer-lens", "numpy", "device", "cpu", "threads")]
+    told = [n for n in names if n in COMPUTING]
     return ", ".join(f"{n} {one[n]}, here {other[n]}" if one.get(n) else f"unknown {n}" for n in told)
 
 

@@ -20,6 +20,7 @@ from mi.engine.session import Session
 from mi.engine.shares import FORMAT
 from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
+from mi.numerics import exactly
 from mi.store.artifacts import ArtifactReader
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
@@ -154,6 +155,7 @@ def span_data(plan: Plan, span: Span) -> TrajectoryData:
     )
 
 
+@exactly()
 def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     """The analyzer's arrays, as they are stored.
 

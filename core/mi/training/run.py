@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mi.domain.schedule import checkpoint_epochs
+from mi.numerics import exactly
 from mi.store.checkpoints import list_checkpoints, save_tensors
 from mi.store.layout import VariantPaths
 from mi.training.interrupt import Interrupt
@@ -90,6 +91,7 @@ class Run:
         append_log(self.paths, "begun" if before is None else "resumed", epoch=self.start)
         return self.start
 
+    @exactly()
     def go(self, start: int, interrupt: Interrupt) -> TrainingSummary:
         """Train from ``start`` to the end.
 
