@@ -11,9 +11,11 @@ import torch
 from facts.conftest import Still
 from safetensors.torch import save
 
-from mi.engine.evaluate import _numpy
 from mi.engine.guard import Watch, versions
+from mi.engine.results import conform
+from mi.errors import PluginError
 from mi.store.checkpoints import digest, save_tensors
+from mi.store.schema import ArraySpec, GroupSpec
 
 
 @pytest.fixture
@@ -60,7 +62,9 @@ def test_bfloat16_results_are_stored_as_the_same_numbers_in_float32(still: Still
     value = torch.tensor([1.0, 3.140625, -2e30], dtype=torch.bfloat16)
     with pytest.raises(TypeError, match="BFloat16"):
         value.numpy()
-    stored = _numpy(value)
+    arrays = (ArraySpec("x", ("part",), "float32", float("nan")),)
+    spec = GroupSpec("grid", "plug.one", {"part": np.arange(3)}, arrays, "i1", epochal=False)
+    stored = conform({"x": value}, spec, PluginError).settled()["x"]
     assert stored.dtype == np.float32
     assert stored.tolist() == value.double().tolist()
 

@@ -14,7 +14,7 @@ from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
 from mi.domain.analyzer import Site
-from mi.engine.capture import Resident, keep, weights_of
+from mi.engine.capture import Resident, weights_of
 from mi.engine.model import Model
 from mi.errors import CheckpointError, PlanError
 
@@ -124,10 +124,9 @@ def test_a_slice_of_positions_keeps_its_axis(bridge: Any, tokens: Any, still: St
     still(cache[hook].shape == (5, 1, 16), "`keep` may leave positions to `pos_slice`")
 
 
-def test_a_kept_position_holds_no_more_memory_than_itself(bridge: Any, tokens: Any) -> None:
-    with torch.inference_mode():
-        _, cache = bridge.run_with_cache(tokens)
-    kept = keep(Site("blocks.0.mlp.hook_post", -1), cache["blocks.0.mlp.hook_post"])
+def test_a_kept_position_holds_no_more_memory_than_itself(resident: Resident, tokens: Any) -> None:
+    site = Site("blocks.0.mlp.hook_post", -1)
+    kept = resident.capture(tokens.numpy(), [site], resident.try_out(tokens.numpy(), [site]))[site.key]
     assert kept.shape == (5, 16)
     assert kept.untyped_storage().nbytes() == kept.numel() * 4
 

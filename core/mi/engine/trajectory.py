@@ -155,7 +155,6 @@ def span_data(plan: Plan, span: Span) -> TrajectoryData:
     )
 
 
-@exactly()
 def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     """The analyzer's arrays, as they are stored.
 
@@ -165,6 +164,7 @@ def call_span(span: Span, data: TrajectoryData) -> dict[str, np.ndarray]:
     return call_whole(span.item, span.spec, data)
 
 
+@exactly()
 def call_whole(item: Item, spec: GroupSpec, data: Any) -> dict[str, np.ndarray]:
     """What an analyzer without an axis of checkpoints makes of its data.
 
