@@ -395,7 +395,7 @@ def test_a_class_that_lacks_a_step_is_refused_before_any_work(make: Any, streams
         def update(self, state: Any, batch: Any) -> Any: ...
 
     tiny.ANALYZERS["tiny.bad"] = evolve(MOMENTS, id="tiny.bad", function=NoFinish)
-    with pytest.raises(PlanError, match="analyzer tiny.bad: NoFinish has no finish, expected start"):
+    with pytest.raises(PlanError, match=r"analyzer tiny\.bad: NoFinish has no finish, expected start"):
         analyze([make(analyzers=["tiny.bad"])], analyzers=["tiny.bad"])
     tiny.ANALYZERS["tiny.bad"] = evolve(MOMENTS, id="tiny.bad", function=lambda: NoFinish())
     summary = analyze([make(analyzers=["tiny.bad", MOMENTS.id])])  # a factory is known only when it is called
