@@ -146,6 +146,7 @@ def order(
     delay: float | None = None,
     trace: Path | str = "",
     output: Path | str = "/dev/null",
+    environment: Mapping[str, str] | None = None,
 ) -> Order:
     """An order to run ``mi`` in a workspace, whose results are watched."""
     return Order(
@@ -155,4 +156,5 @@ def order(
         delay=delay,
         trace=str(trace),
         output=str(output),
+        environment=environment or {},
     )

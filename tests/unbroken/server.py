@@ -1,8 +1,8 @@
 """Forks a child for each ``mi …`` that it is asked for: a real process, without a start-up each.
 
-Lines in: a JSON object (see :class:`warm.Order`). Lines out: the child's process id; then, when it has ended,
-its wait status and how many changes it made. Everything is imported before, and no thread is alive when it
-forks: neither torch's (one is asked for) nor zarr's (begun by its first use, in the child). Only pyarrow's
+Lines in: a JSON object (see :class:`warm.Order`), answered by the child's process id; or ``{"wait": id}``,
+answered by its wait status and how many changes it made. Everything is imported before, and no thread is alive
+when it forks: neither torch's (one is asked for) nor zarr's (begun by its first use, in the child). Only pyarrow's
 allocator has one, and minds forks itself.
 """
 
@@ -60,8 +60,12 @@ def threads() -> list[str]:
 def main() -> None:
     """Until standard input ends."""
     torch.set_num_threads(1)
+    alive: dict[int, tuple[int, float | None]] = {}
     for line in sys.stdin:
         order = json.loads(line)
+        if "wait" in order:
+            print(json.dumps(ended(order["wait"], *alive.pop(order["wait"]))), flush=True)
+            continue
         assert not threads(), f"alive, and missing in the child: {threads()}"
         reading, telling = os.pipe()
         pid = os.fork()
@@ -72,15 +76,19 @@ def main() -> None:
             finally:
                 os._exit(code)
         os.close(telling)
+        alive[pid] = (reading, order["delay"])
         print(pid, flush=True)
+
+
+def ended(pid: int, reading: int, delay: float | None) -> tuple[int, int]:
+    """Wait status of a child, and how many changes it made; killed here where it has a delay."""
+    said = os.read(reading, 100)
+    if said.startswith(b"!") and delay is not None:
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
         said = os.read(reading, 100)
-        if said.startswith(b"!"):
-            time.sleep(order["delay"])
-            os.kill(pid, signal.SIGKILL)
-            said = os.read(reading, 100)
-        os.close(reading)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps([status, int(said or 0)]), flush=True)
+    os.close(reading)
+    return os.waitpid(pid, 0)[1], int(said or 0)
 
 
 main()

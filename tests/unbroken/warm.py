@@ -12,7 +12,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 HERE = Path(__file__).parent
-SITES = (HERE.parent / "engine" / "site", HERE.parent / "training" / "site")
+PLUGINS = "tiny,lines,sample"
+SITES = (HERE.parent / "engine" / "site", HERE.parent / "training" / "site", HERE.parent / "sample")
 
 
 @frozen(kw_only=True)
@@ -49,13 +50,14 @@ class Ended:
 
 
 class Server:
-    """A warm process; `run` one order after another, or `start` one and `wait` for it."""
+    """A warm process; `run` one order, or `start` several and `wait` for each."""
 
     def __init__(self) -> None:
         path = os.pathsep.join([*map(str, SITES), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "server.py")],
-            env=os.environ | {"PYTHONPATH": path, "MI_LOAD_PLUGINS": "tiny,lines", "OMP_NUM_THREADS": "1"},
+            env=os.environ
+            | {"PYTHONPATH": path, "MI_LOAD_PLUGINS": "tiny,lines,sample", "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,7 +65,6 @@ class Server:
 
     def start(self, order: Order) -> int:
         """Begin; the child's process id."""
-        assert self.process.stdin is not None
         told = {
             "arguments": list(order.arguments),
             "root": str(order.root),
@@ -74,27 +75,26 @@ class Server:
             "environment": dict(order.environment),
             "flush_seconds": order.flush_seconds,
         }
-        self.process.stdin.write(json.dumps(told) + "\n")
-        self.process.stdin.flush()
-        return int(self._line())
+        return int(self._ask(told))
 
-    def wait(self) -> Ended:
-        """Until the child has ended."""
-        status, changes = json.loads(self._line())
+    def wait(self, child: int) -> Ended:
+        """Until a child has ended."""
+        status, changes = json.loads(self._ask({"wait": child}))
         return Ended(os.waitstatus_to_exitcode(status), changes)
 
     def run(self, order: Order) -> Ended:
         """Both."""
-        self.start(order)
-        return self.wait()
+        return self.wait(self.start(order))
 
     def close(self) -> None:
         """End it."""
         self.process.kill()
         self.process.communicate()
 
-    def _line(self) -> str:
-        assert self.process.stdout is not None
+    def _ask(self, said: Mapping[str, object]) -> str:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(said) + "\n")
+        self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, f"the server ended with {self.process.wait(10)}"
         return line

@@ -9,7 +9,7 @@ import click
 
 from mi.cli.bar import Counter
 from mi.cli.choice import check_device, chosen_variants
-from mi.cli.common import open_workspace
+from mi.cli.common import open_workspace, say, wait_option
 from mi.cli.kept_text import kept_lines, lost_sentences, some
 from mi.cli.profile import DEFAULT, profiled
 from mi.domain.sizes import parse_bytes, said_bytes
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     flag_value=DEFAULT,
     help=f"Print where every second went, and write a trace for Chrome's viewer (default: {DEFAULT}).",
 )
+@wait_option
 @click.pass_context
 def analyze(
     ctx: click.Context,
@@ -74,6 +75,7 @@ def analyze(
     keep_dtype: str | None,
     dry_run: bool,
     profile: str | None,
+    wait: bool,
 ) -> int:
     """Analyze checkpoints of VARIANT (name or family/name): one forward pass each, only where stale.
 
@@ -107,6 +109,7 @@ def analyze(
                 progress=display,
                 keep=keep,
                 keep_dtype=keep_dtype,
+                wait=say if wait else None,
             )
     return report(summary, debug=bool(ctx.find_root().params.get("debug") or os.environ.get("MI_DEBUG")))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing
+from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
 from mi.cli.show import size_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--unbound", is_flag=True, help="Drop fresh results too whose analyzer family.json does not list."
 )
+@wait_option
 @json_option
 @click.pass_context
 def clean(
@@ -32,6 +33,7 @@ def clean(
     dry_run: bool,
     yes: bool,
     unbound: bool,
+    wait: bool,
     as_json: bool,
 ) -> int:
     """Drop artifacts of VARIANT (name or family/name): stale ones and nobody's; say first what and how much.
@@ -57,9 +59,11 @@ def clean(
         raise MiError("--json prints no question: give --dry-run or --yes with it")
     with ExitStack() as locks:
         if not dry_run:  # held while we ask: what was said is what is done
-            for owner in chosen:
+            told = say if wait else None
+            # Variants first, as an analysis does, and all in one order: nobody waits in a circle.
+            for owner in sorted(chosen, key=lambda one: (not isinstance(one, Variant), one.folder)):
                 lock = variant_lock if isinstance(owner, Variant) else family_lock
-                locks.enter_context(lock(VariantPaths(owner.folder)))
+                locks.enter_context(lock(VariantPaths(owner.folder), "cleaning", told))
         cleanings = [plan_cleaning(owner, unbound=unbound, session=session) for owner in chosen]
         due = [c for c in cleanings if c.drops or c.mends]
         if not as_json:

@@ -24,6 +24,8 @@ def timeout_option(help: str) -> Callable[[Any], Any]:
     )
 
 
+wait_option = click.option("--wait", is_flag=True, help="Wait for another process that writes the variant.")
+
 HOST = "mi.host"
 
 

@@ -30,7 +30,7 @@ def pack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
 
     for variant in chosen_variants(open_workspace(ctx), variants, every, "pack"):
         paths = VariantPaths(variant.folder)
-        with variant_lock(paths):
+        with variant_lock(paths, "packing"):
             done = run(paths)
         if done is not None:
             before, after = done
@@ -56,7 +56,7 @@ def unpack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
 
     for variant in chosen_variants(open_workspace(ctx), variants, every, "unpack"):
         paths = VariantPaths(variant.folder)
-        with variant_lock(paths):
+        with variant_lock(paths, "packing"):
             done = run(paths)
         click.echo(f"{variant.id}: {'unpacked into ' + paths.artifacts.name if done else 'is not packed'}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mi.cli.common import open_workspace, parse_settings
+from mi.cli.common import open_workspace, parse_settings, say, wait_option
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
@@ -35,6 +35,7 @@ PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 @click.option("--states", metavar="WHICH", help="Training states to keep: all (default), 'every N' or last.")
 @click.option("--evaluate-every", type=int, metavar="N", help="Epochs between test passes (default: 1).")
 @click.option("--resume", is_flag=True, help="Continue to the bit where it was left, or train it longer.")
+@wait_option
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -47,6 +48,7 @@ def train(
     states: str | None,
     evaluate_every: int | None,
     resume: bool,
+    wait: bool,
 ) -> None:
     """Train a variant of FAMILY, keeping checkpoints; checkpoint 0 is the initialization.
 
@@ -73,7 +75,8 @@ def train(
                 resume=resume,
                 evaluate_every=evaluate_every,
                 progress=progress,
-                say=lambda sentence: click.echo(f"mi: {sentence}", err=True),
+                say=say,
+                wait=say if wait else None,
             )
     except TrainingInterrupted as stopped:
         sets = "".join(f" --set {pair}" for pair in settings)

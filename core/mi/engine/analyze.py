@@ -55,6 +55,7 @@ def analyze(
     executor: Executor | None = None,
     keep: Iterable[str] = (),
     keep_dtype: str | None = None,
+    wait: Callable[[str], None] | None = None,
 ) -> AnalysisSummary:
     """Bring artifacts up to date: one forward pass a stale checkpoint, whatever the number of analyzers.
 
@@ -77,6 +78,7 @@ def analyze(
         keep: sites whose activations are kept (``blocks.0.mlp.hook_post@-1``, or a pattern):
             an analyzer over kept sites makes no pass, and needs neither model nor checkpoint.
         keep_dtype: ``float16`` halves what is kept, and is not exact; None for the precision of the pass.
+        wait: wait for other processes that write these variants, once this is told which; None: do not.
 
     Raises:
         LockedError: another process is writing one of the variants.
@@ -93,7 +95,10 @@ def analyze(
         for variant in variants:
             if not variant.exists:
                 raise StoreError(f"{variant.folder}: no such variant")
-            locks.enter_context(variant_lock(VariantPaths(variant.folder)))
+        for variant in sorted(
+            variants, key=lambda v: v.folder
+        ):  # one order for all: nobody waits in a circle
+            locks.enter_context(variant_lock(VariantPaths(variant.folder), "analyzing", wait))
         plans = []
         for variant in variants:
             start = time.perf_counter()

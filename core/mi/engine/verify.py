@@ -22,7 +22,7 @@ from mi.store.groups import open_group
 from mi.store.integrity import DAMAGED, NOTE, Finding, Tally, check_files
 from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.lock import is_locked
+from mi.store.lock import held, is_locked
 from mi.store.schema import GroupSpec
 
 STALE = "stale"
@@ -99,7 +99,7 @@ def verify(
     """
     paths = VariantPaths(owner.folder)
     if is_locked(paths):
-        raise LockedError(f"{owner.name}: another process is writing it; verify it when that is done")
+        raise LockedError(f"{held(paths)}; verify it when that is done")
     session = session or Session({owner.workspace.root: owner.workspace})
     verdict = Verdict(owner.id, seed)
     whole = _files(paths, verdict, watcher)

@@ -80,6 +80,11 @@ class VariantPaths:
         """Held by the one process that writes."""
         return self.root / ".lock"
 
+    @property
+    def writer(self) -> Path:
+        """Who holds the lock (JSON), for messages; left behind where that process was killed."""
+        return self.root / ".writer.json"
+
     def checkpoint(self, epoch: int) -> Path:
         """The weights' file of an epoch; fixed width, so that names sort by epoch."""
         return self.checkpoints / f"e{epoch:08d}.safetensors"

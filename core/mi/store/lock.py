@@ -1,28 +1,43 @@
-"""One writer a variant."""
+"""One writer a variant.
+
+The lock is the operating system's (``flock``): it ends with the process, however that ends, so there is no
+stale one to clear. Who holds it stands beside it, for messages alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 
 from filelock import FileLock, Timeout
 
 from mi.errors import LockedError, StoreError
 from mi.store.layout import VariantPaths
 
-FAMILY_PATIENCE = 10.0  # seconds that an analysis of other variants may take to bring theirs up to date
 PATIENCE = 0.25  # seconds; `is_locked` holds the lock for an instant, which must not refuse a writer
+FAMILY_PATIENCE = 10.0  # seconds that an analysis of other variants may take to bring theirs up to date
+POLL = 0.2  # seconds between two looks while waiting
 
 
-def variant_lock(paths: VariantPaths) -> AbstractContextManager[None]:
+def variant_lock(
+    paths: VariantPaths, doing: str = "writing", wait: Callable[[str], None] | None = None
+) -> AbstractContextManager[None]:
     """Hold the variant's lock; the operating system frees it when the process dies.
+
+    Args:
+        paths: the variant's.
+        doing: what for, told to others: ``training``, ``analyzing``, …
+        wait: wait for whoever holds it, for as long as that takes, once this is told who does; None: do not.
 
     Raises:
         LockedError: another process is writing this variant.
         StoreError: the folder cannot be written.
     """
-    doing = f"{paths.root.name}: another process is training or analyzing this variant"
-    return _held(paths, PATIENCE, doing)
+    return _held(paths, PATIENCE, doing, wait)
 
 
 def family_lock(paths: VariantPaths) -> AbstractContextManager[None]:
@@ -32,24 +47,45 @@ def family_lock(paths: VariantPaths) -> AbstractContextManager[None]:
         LockedError: another process has it still.
         StoreError: the folder cannot be written.
     """
-    family = paths.root.parent.name
-    return _held(paths, FAMILY_PATIENCE, f"{family}: another process is writing what spans its variants")
+    return _held(paths, FAMILY_PATIENCE, "updating", None)
 
 
 @contextmanager
-def _held(paths: VariantPaths, patience: float, doing: str) -> Iterator[None]:
-    lock = FileLock(paths.lock, timeout=patience)
+def _held(
+    paths: VariantPaths, patience: float, doing: str, wait: Callable[[str], None] | None
+) -> Iterator[None]:
+    lock = FileLock(paths.lock)
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise LockedError(f"{doing} ({paths.lock})") from None
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            if wait is None:
+                advice = "wait for it with --wait" if patience == PATIENCE else "try again when it is done"
+                raise LockedError(f"{held(paths)}; {advice}") from None
+            wait(f"{held(paths)}; waiting for it")
+            lock.acquire(poll_interval=POLL)
     except OSError as error:
         raise StoreError(f"{paths.root}: cannot be written ({error.strerror})") from None
     try:
+        with suppress(OSError):  # a full disk must not keep `mi clean` from making room
+            about = {"doing": doing, "pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            paths.writer.write_text(json.dumps(about), encoding="utf-8")
         yield
     finally:
+        with suppress(OSError):
+            paths.writer.unlink(missing_ok=True)
         lock.release()
+
+
+def held(paths: VariantPaths) -> str:
+    """``NAME: another process is analyzing it (process 123 on host, since …)``: for when it is locked."""
+    try:
+        about = json.loads(paths.writer.read_bytes())
+        said = f" (process {int(about['pid'])} on {about['host']}, since {about['since']})"
+        return f"{paths.root.name}: another process is {about['doing']} it{said}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has not come to say, or could not
+        return f"{paths.root.name}: another process is writing it ({paths.lock})"
 
 
 def is_locked(paths: VariantPaths) -> bool:
@@ -65,3 +101,7 @@ def is_locked(paths: VariantPaths) -> bool:
         return False
     lock.release()
     return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

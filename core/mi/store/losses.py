@@ -134,6 +134,18 @@ def _replace(path: Path, values: Mapping[str, np.ndarray]) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
+def signature(path: Path) -> tuple[Any, ...]:
+    """Changes whenever a file of the store is written: each replaces one of another inode."""
+    found = []
+    for file in sorted(path.rglob("*")):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:  # replaced right now
+            continue
+        found.append((str(file.relative_to(path)), stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
 def losses_leftovers(paths: VariantPaths) -> list[Path]:
     """What a replacement that a kill cut short left beside the store; :func:`recover_losses` mends it."""
     return [path for path in _generations(paths.losses) if path.exists()]

@@ -92,6 +92,7 @@ def train(
     evaluate_every: int | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
+    wait: Callable[[str], None] | None = None,
 ) -> TrainingSummary:
     """Train a variant, keeping checkpoints, or continue to the bit where it was left.
 
@@ -108,6 +109,7 @@ def train(
         evaluate_every: epochs between two evaluations; every checkpoint is evaluated.
         progress: called now and then with epoch, epochs and the latest metrics.
         say: called at once with each sentence that the user should read; the summary has them too.
+        wait: wait for another process that writes the variant, once this is told which; None: do not.
 
     Raises:
         ParameterError: an argument that means nothing here, or a family without training.
@@ -122,7 +124,7 @@ def train(
     settings.check()
     training = variant.code.training(device)
     paths = VariantPaths(variant.folder)
-    with variant_lock(paths), Interrupt() as interrupt:
+    with variant_lock(paths, "training", wait), Interrupt() as interrupt:
         before = read_record(paths)
         if not resume:
             _refuse_existing(variant.id, paths, before)

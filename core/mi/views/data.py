@@ -16,7 +16,7 @@ from mi.errors import UnknownNameError, unknown
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
-from mi.store.losses import open_losses
+from mi.store.losses import open_losses, signature
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -166,7 +166,7 @@ class DataSource:
         parts += [self.reader.token(self.probe_name, id) for id in visualization.reads]
         if visualization.losses:
             losses = VariantPaths(self.variant.folder).losses
-            parts += [str(max((p.stat().st_mtime_ns for p in losses.rglob("*")), default=0))]
+            parts += [repr(signature(losses))]
         return "\n".join(parts)
 
     def data(self, visualization: Visualization) -> ViewData | MissingArtifacts:
@@ -176,6 +176,8 @@ class DataSource:
             UnknownNameError: artifacts are missing, and no plugin offers the analyzer that makes them for a
                 variant.
         """
+        # Before anything is read: what is committed meanwhile must change the token, not hide behind it.
+        token = self.token(visualization)
         paths = VariantPaths(self.variant.folder)
         lacking = "checkpoints" if not len(self.epochs) else ""
         if visualization.losses and not lacking and not paths.losses.exists():
@@ -205,7 +207,7 @@ class DataSource:
             losses=open_losses(paths) if visualization.losses else None,
             probe_name=self.probe_name,
             build_probe=lambda: self.variant.probe(self.probe_name)[1],
-            token=self.token(visualization),
+            token=token,
         )
 
     def nonfinite(self, visualization: Visualization) -> list[int | None]:
