@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
-import random
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -285,65 +280,3 @@ def test_it_asks_on_a_terminal(make: Any, mi: Any, monkeypatch: pytest.MonkeyPat
         assert code == 0
         assert "Drop " in out
         assert len(contents(variant)) == left
-
-
-def leaves(folder: Path) -> int:
-    """How many files there are, while some go."""
-    return sum(len(names) for _, _, names in os.walk(folder))
-
-
-def kill_and_look(make: Any, tiny: Any, kills: int, seed: int) -> None:
-    """Each kill meets a copy of one stale store; what it leaves is sound, and a second call ends the job."""
-    from mi_tiny.code import weights_at
-
-    before = make(range(0, 700, 50))
-    analyze([before])
-    paths, root = VariantPaths(before.folder), before.workspace.root
-    for epoch in (50, 600):
-        save_tensors(paths.checkpoint(epoch), weights_at(before.parameters, epoch + 1), {})
-    paths.checkpoint(100).unlink()
-    listed = [id for id in tiny.ANALYZERS if id != "tiny.share"]
-    variant = make([], analyzers=listed)
-    assert len(plan_cleaning(variant, unbound=True).drops) > 5
-    shutil.copytree(before.folder, root / "stale")
-    forker = Path(__file__).with_name("forker.py")
-    process = subprocess.Popen(
-        [sys.executable, str(forker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    chance, partly = random.Random(seed), 0
-    for _ in range(kills):
-        shutil.rmtree(before.folder)
-        shutil.copytree(root / "stale", before.folder)
-        work, count = ["-w", str(root), "clean", before.id, "--unbound", "--yes"], leaves(paths.artifacts)
-        process.stdin.write(json.dumps(work) + "\n")
-        process.stdin.flush()
-        child, end = int(process.stdout.readline()), time.monotonic() + 120
-        while leaves(paths.artifacts) == count and time.monotonic() < end:  # until it begins to drop
-            time.sleep(0.003)
-        time.sleep(chance.uniform(0.0, 0.1))
-        os.kill(child, signal.SIGKILL)
-        process.stdout.readline()
-        verdict = verify(variant, sample=0, seed=0)
-        damaged = {f.where for f in verdict.findings if f.state == "damaged"}
-        # What is said to plain readers beside the records may lag; no record vouches for what is gone.
-        assert {w for w in damaged if not w.endswith(("/committed", "artifacts.zarr/zarr.json"))} == set()
-        cleaning = plan_cleaning(variant, unbound=True)
-        partly += bool(cleaning.drops)
-        clean(cleaning)
-        assert not any(f.state in ("damaged", "left") for f in verify(variant, sample=0, seed=0).findings)
-    process.communicate(timeout=60)
-    assert partly > kills // 4  # kills did hit the middle of the work
-    assert analyze([variant]).failures == []
-    assert verify(variant, sample=4, seed=0).findings == []
-
-
-def test_killed_at_a_few_instants_it_leaves_a_valid_store(make: Any, tiny: Any) -> None:
-    kill_and_look(make, tiny, kills=3, seed=4)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-def test_killed_at_many_instants_it_leaves_a_valid_store(make: Any, tiny: Any) -> None:
-    kill_and_look(make, tiny, kills=60, seed=5)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 
 from mi.cli.group import cli
 from mi.domain.workspace import Variant, Workspace
-from mi.store.checkpoints import list_checkpoints, list_states, load_tensors
+from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
 from mi.store.losses import open_losses
 from mi.training import train, variant_state
@@ -183,55 +182,6 @@ def test_ctrl_c_exits_130_and_tells_how_to_go_on(
     code, out, _ = mi("train", "lines", "--set", "pause=0.02", "--resume")
     assert code == 0
     assert "16 checkpoints to epoch 60" in out
-    _same(paths, undisturbed)
-
-
-@pytest.mark.parametrize("after", [4, 32])
-def test_killed_at_any_instant_it_resumes_to_the_bit(
-    start: Start, mi, declare, undisturbed: VariantPaths, after: int
-) -> None:
-    paths = VariantPaths(declare(pause=0.02).folder)
-    process = start(*SLOW)
-    _wait_for(paths.state(after), process)  # the state is there, its checkpoint perhaps not yet
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    reached = [c.epoch for c in list_checkpoints(paths)]
-    assert reached == list(range(0, reached[-1] + 1, 4))
-    assert after - 4 <= reached[-1] < 60
-    for checkpoint in list_checkpoints(paths):
-        assert load_tensors(checkpoint.path).keys() == {"matrix", "offset"}
-    losses = open_losses(paths)
-    assert losses.sizes["epoch"] > reached[-1]
-    assert variant_state(paths).startswith("interrupted at")
-    assert mi("train", "lines", "--set", "pause=0.02", "--resume")[0] == 0
-    _same(paths, undisturbed)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_many_instants_it_resumes_to_the_bit(
-    start: Start, mi, declare, undisturbed: VariantPaths, seed: int
-) -> None:
-    paths = VariantPaths(declare(pause=0.02).folder)
-    chance = random.Random(seed)
-    reached = [-1]
-    for _ in range(15):
-        process = start(*SLOW, *(["--resume"] if paths.config.exists() else []))
-        known = len(list_states(paths))
-        deadline = time.monotonic() + 120
-        while len(list_states(paths)) <= known and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)  # until it has begun, then anywhere around one or two checkpoints
-        time.sleep(chance.uniform(0, 0.15))
-        process.kill()
-        process.communicate(timeout=60)
-        for checkpoint in list_checkpoints(paths):
-            assert load_tensors(checkpoint.path).keys() == {"matrix", "offset"}
-        reached.append(max((c.epoch for c in list_checkpoints(paths)), default=-1))
-    assert reached == sorted(reached)  # no checkpoint is ever lost
-    assert len(set(reached)) > 5  # kills did hit the middle of the work
-    assert mi("train", "lines", "--set", "pause=0.02", "--resume")[0] == 0
     _same(paths, undisturbed)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define
-from bench import NAME, checkpoint, flagged, visible, workspace
-from net import Net, Scenario
+from unbroken.bench import NAME, checkpoint, flagged, visible, workspace
+from unbroken.net import Net, Scenario
 
 from mi.store.layout import VariantPaths
 

@@ -86,7 +86,7 @@ def visible(paths: VariantPaths) -> Visible:
     found: Visible = {}
     for id in reader.analyzers("full") if paths.artifacts.exists() else ():
         held = reader.committed("full", id)
-        data = reader.dataset("full", id).load()
+        data = reader.loaded("full", id)
         whole = reader.whole("full", id)
         if whole is not None:
             bits = {str(n): _bits(v.dims, v.values) for n, v in data.variables.items()}

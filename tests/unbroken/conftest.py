@@ -1,16 +1,14 @@
-"""One warm server for all tests of a worker; plain imports of the modules beside this file."""
+"""One warm server for all tests of a worker."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from sample_plugin import sample_site, trained, trained_once
+from unbroken.warm import Server
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from warm import Server
+__all__ = ["sample_site", "trained", "trained_once"]
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from attrs import define, frozen
-from bench import copied, findings
-from warm import Order, Server
+from unbroken.bench import copied, findings
+from unbroken.warm import Order, Server
 
 from mi.store.layout import VariantPaths
 
@@ -87,6 +87,10 @@ class Net(ABC):
         """Kill at a change, look, run again, compare; whether the kill came before the end."""
         return self.kills([(at, delay)]) == 1
 
+    def fresh(self) -> Path:
+        """A copy of the workspace as it is before the work, always at the same place."""
+        return copied(self.place / "start", self.place / "killed")
+
     def kills(self, instants: Sequence[tuple[int, float | None]]) -> int:
         """Kill, look, run again, kill that one too, and so on; whenever one comes to its end, compare.
 
@@ -96,7 +100,7 @@ class Net(ABC):
         root, fresh, kills = self.place / "killed", True, 0
         for at, delay in instants:
             if fresh:
-                copied(self.place / "start", root)
+                self.fresh()
             ended = self.server.run(order(root, self.scenario.command, at=at, delay=delay))
             assert ended.code in (0, -9), (self.scenario.name, at, ended)
             self.look(self.paths(root), at)
@@ -143,6 +147,7 @@ def order(
     arguments: tuple[str, ...],
     *,
     at: int = 0,
+    full: bool = False,
     delay: float | None = None,
     trace: Path | str = "",
     output: Path | str = "/dev/null",
@@ -153,6 +158,7 @@ def order(
         arguments=("-w", str(root), *arguments),
         root=root / "results",
         at=at,
+        full=full,
         delay=delay,
         trace=str(trace),
         output=str(output),

@@ -1,9 +1,9 @@
 """Forks a child for each ``mi …`` that it is asked for: a real process, without a start-up each.
 
 Lines in: a JSON object (see :class:`warm.Order`), answered by the child's process id; or ``{"wait": id}``,
-answered by its wait status and how many changes it made. Everything is imported before, and no thread is alive
-when it forks: neither torch's (one is asked for) nor zarr's (begun by its first use, in the child). Only pyarrow's
-allocator has one, and minds forks itself.
+answered by its wait status and how many changes it made; or ``{"shell": command}``, answered by its errors.
+Everything is imported before, and no thread is alive when it forks: neither torch's (one is asked for) nor
+zarr's (begun by its first use, in the child). Only pyarrow's allocator has one, and minds forks itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ mi.store.schema.BLOCK = 4  # before anybody imports it: several blocks, and regr
 import torch  # noqa: E402
 import torch._dynamo  # noqa: E402  (what the first optimizer imports, for seconds)
 import transformer_lens  # noqa: E402, F401
-from tripwire import Tripwire  # noqa: E402
+from tripwire import Tripwire, die, full  # noqa: E402
 
 import mi.cli.analyze  # noqa: E402
 import mi.cli.clean  # noqa: E402
@@ -41,10 +42,12 @@ def child(order: dict, told: int) -> int:
     os.environ.update(order["environment"])
     for handle in (1, 2):
         os.dup2(os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), handle)
+    if order["user"] is not None:
+        os.setuid(order["user"])
     mi.engine.writer.FLUSH_SECONDS = order["flush_seconds"]
     # With a delay, the parent is told, and kills that much later.
-    act = (lambda: os.write(told, b"!")) if order["delay"] is not None else None
-    wire = Tripwire(order["root"], order["at"], act, order["trace"])
+    act = (lambda: os.write(told, b"!")) if order["delay"] is not None else die
+    wire = Tripwire(order["root"], order["at"], full if order["full"] else act, order["trace"], order["full"])
     code = cli.run(order["arguments"])
     sys.stdout.flush()
     os.write(told, json.dumps(wire.count).encode())
@@ -63,6 +66,10 @@ def main() -> None:
     alive: dict[int, tuple[int, float | None]] = {}
     for line in sys.stdin:
         order = json.loads(line)
+        if "shell" in order:
+            ran = subprocess.run(order["shell"], shell=True, capture_output=True, text=True, check=False)
+            print(json.dumps(ran.stderr if ran.returncode else ""), flush=True)
+            continue
         if "wait" in order:
             print(json.dumps(ended(order["wait"], *alive.pop(order["wait"]))), flush=True)
             continue

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from analyses import SCENARIOS, AnalysisNet
-from net import Net, Scenario
-from warm import Server
+from unbroken.analyses import SCENARIOS, AnalysisNet
+from unbroken.net import Net, Scenario
+from unbroken.warm import Server
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.name.replace(" ", "_"))

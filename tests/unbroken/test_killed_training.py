@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from net import Net, Scenario
-from trainings import SCENARIOS, TrainingNet
-from warm import Server
+from unbroken.net import Net, Scenario
+from unbroken.trainings import SCENARIOS, TrainingNet
+from unbroken.warm import Server
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.name.replace(" ", "_"))

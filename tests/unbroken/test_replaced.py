@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench import NAME, checkpoint, findings, visible, workspace
-from warm import SITES
+from unbroken.bench import NAME, checkpoint, findings, visible, workspace
+from unbroken.warm import SITES
 
 from mi.domain.workspace import Variant, Workspace
 from mi.engine.analyze import AnalysisSummary, analyze

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from analyses import ANALYZE, VARIANT
-from bench import NAME, Visible, findings, visible, workspace
-from net import order
-from warm import Ended, Order, Server
+from server.serving import served
+from unbroken.analyses import ANALYZE, VARIANT
+from unbroken.bench import NAME, Visible, findings, visible, workspace
+from unbroken.net import order
+from unbroken.warm import Ended, Order, Server
 
+from mi.domain.workspace import Workspace
+from mi.store.checkpoints import load_tensors, save_tensors
 from mi.store.layout import VariantPaths
 from mi.store.lock import is_locked
 
@@ -169,11 +172,6 @@ def test_a_report_served_meanwhile_never_shows_half_an_epoch(
     server: Server, trained: Path, tmp_path: Path
 ) -> None:
     """The served pages, fetched for as long as analyses add, replace and drop epochs under them."""
-    from server.serving import served
-
-    from mi.domain.workspace import Workspace
-    from mi.store.checkpoints import load_tensors, save_tensors
-
     paths = VariantPaths(trained / "results" / "sample_sums" / "n7_seed0")
     truth = visible(paths)
     page = "/report?family=sample_sums&variant=n7_seed0"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from attrs import define
-from bench import findings
-from net import Net, Scenario
-from warm import SITES
+from unbroken.bench import findings
+from unbroken.net import Net, Scenario
+from unbroken.warm import SITES
 
 from mi.store.checkpoints import list_checkpoints, list_states, load_tensors
 from mi.store.integrity import DAMAGED

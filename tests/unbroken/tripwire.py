@@ -7,6 +7,7 @@ is wrapped), so a kill at number n leaves what n − 1 changes made: over all n,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -24,14 +25,15 @@ class Tripwire:
     Args:
         root: changes below it count.
         at: the change at which to act, from 1; 0 for never.
-        act: what to do then; the process kills itself by default.
+        act: what to do then, such as :func:`die`.
         trace: a file that gets one JSON line a change: ``[kind, path, other path]``.
+        lasting: act at every later change too that takes room.
     """
 
     def __init__(
-        self, root: str, at: int = 0, act: Callable[[], None] | None = None, trace: str = ""
+        self, root: str, at: int, act: Callable[[], object], trace: str = "", lasting: bool = False
     ) -> None:
-        self.root, self.at, self.act = os.path.realpath(root), at, act or die
+        self.root, self.at, self.act, self.lasting = os.path.realpath(root), at, act, lasting
         self.count = 0
         self.trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if trace else -1
         for name in ("fsync", "fdatasync"):
@@ -81,13 +83,19 @@ class Tripwire:
         self.count += 1
         if self.trace >= 0:
             os.write(self.trace, (json.dumps([kind, *paths]) + "\n").encode())
-        if self.count == self.at:
+        later = self.lasting and 0 < self.at <= self.count and kind not in ("remove", "rmdir")
+        if later or (self.count == self.at and not self.lasting):
             self.act()
 
 
 def die() -> None:
     """SIGKILL to this very process."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full() -> None:
+    """No space left on device."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _name(handle: int) -> str:

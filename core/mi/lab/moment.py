@@ -111,15 +111,19 @@ class Moment:
             UnknownNameError: nothing of that name has been computed, or not at this epoch.
             StoreError: damage.
         """
-        from mi.store.artifacts import ArtifactReader
+        from mi.store.artifacts import ArtifactReader, steady
 
         probe = self.probe or self.variant.family.default_probe
-        data = ArtifactReader(VariantPaths(self.variant.folder)).dataset(probe, analyzer)
-        if "epoch" not in data.dims:
-            return data.load()
-        if self.epoch not in data.indexes["epoch"]:
-            raise unknown(f"epoch of {probe}/{analyzer}", str(self.epoch), map(str, data["epoch"].values))
-        return data.sel(epoch=self.epoch).load()
+
+        def read() -> xr.Dataset:
+            data = ArtifactReader(VariantPaths(self.variant.folder)).dataset(probe, analyzer)
+            if "epoch" not in data.dims:
+                return data.load()
+            if self.epoch not in data.indexes["epoch"]:
+                raise unknown(f"epoch of {probe}/{analyzer}", str(self.epoch), map(str, data["epoch"].values))
+            return data.sel(epoch=self.epoch).load()
+
+        return steady(read)
 
     def view(self, visualization: str, /, **options: Any) -> View:
         """A visualization of this checkpoint, scaled over all epochs.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -20,6 +21,8 @@ from mi.store.groups import Group, open_group
 from mi.store.keys import Keys, hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.nodes import NODE
+
+T = TypeVar("T")
 
 
 class ArtifactReader:
@@ -117,7 +120,15 @@ class ArtifactReader:
             UnknownNameError: the group or the epoch is not there.
             StoreError: damage.
         """
-        return self.open(probe, analyzer).at(epoch)
+        return steady(lambda: self.open(probe, analyzer).at(epoch))
+
+    def loaded(self, probe: str, analyzer: str) -> xr.Dataset:
+        """As :meth:`dataset`, with all values read.
+
+        Raises:
+            UnknownNameError, StoreError: as there.
+        """
+        return steady(lambda: self.dataset(probe, analyzer).load())
 
     def _keys(self, probe: str, analyzer: str) -> Keys:
         keys = keys_of(self.paths, probe, analyzer)
@@ -177,8 +188,14 @@ class Artifacts:
         """All committed epochs, sorted: see :meth:`ArtifactReader.dataset`.
 
         Raises:
-            StoreError: a coordinate is damaged, or a chunk is missing.
+            StoreError: a coordinate is damaged, a chunk is missing, or the group was computed anew meanwhile.
         """
+        try:
+            return self._dataset()
+        finally:
+            self._guard.check()
+
+    def _dataset(self) -> xr.Dataset:
         arrays = self.group.arrays
         index = {}
         for name, array in arrays.items():
@@ -208,6 +225,23 @@ class Artifacts:
         return xr.Dataset(variables, coords, attrs)
 
 
+class AnewError(StoreError):
+    """A group was regrouped or computed anew while it was being read; to open it again is enough."""
+
+
+def steady(read: Callable[[], T], tries: int = 5) -> T:
+    """What ``read`` gives, tried again where a writer put a group's next generation in place meanwhile.
+
+    Raises:
+        AnewError: it did so every time.
+        Exception: whatever else ``read`` raises.
+    """
+    for _ in range(tries - 1):
+        with suppress(AnewError):
+            return read()
+    return read()
+
+
 class _Guard:
     """Notices that a group was replaced, or an epoch computed anew, behind a dataset that is still in use."""
 
@@ -229,7 +263,7 @@ class _Guard:
             if all(now.get(e) == f for e, f in self.epochs.items()):
                 self.signature = signature
                 return
-        raise StoreError(f"{self.keys.file()}: was computed anew while it was being read; open it again")
+        raise AnewError(f"{self.keys.file()}: was computed anew while it was being read; open it again")
 
 
 class _Stored(BackendArray):  # type: ignore[misc]

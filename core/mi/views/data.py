@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from mi.domain.visualization import Visualization
 from mi.errors import UnknownNameError, unknown
-from mi.store.artifacts import ArtifactReader
+from mi.store.artifacts import ArtifactReader, steady
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
 from mi.store.losses import open_losses, signature
@@ -241,6 +241,9 @@ class DataSource:
     def _open(self, analyzer: str) -> xr.Dataset:
         key = (analyzer, self.reader.token(self.probe_name, analyzer))
         if key not in self._opened:
-            dataset = self.reader.dataset(self.probe_name, analyzer)
-            self._opened[key] = dataset.load() if dataset.nbytes <= LOAD_BYTES else dataset
+            self._opened[key] = steady(lambda: self._read(analyzer))
         return self._opened[key]
+
+    def _read(self, analyzer: str) -> xr.Dataset:
+        dataset = self.reader.dataset(self.probe_name, analyzer)
+        return dataset.load() if dataset.nbytes <= LOAD_BYTES else dataset
