@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from filelock import FileLock, Timeout
 
+from mi.domain.place import FAMILY_SCOPE
 from mi.errors import LockedError, StoreError
 from mi.store.layout import VariantPaths
 
@@ -47,7 +48,7 @@ def family_lock(paths: VariantPaths) -> AbstractContextManager[None]:
         LockedError: another process has it still.
         StoreError: the folder cannot be written.
     """
-    return _held(paths, FAMILY_PATIENCE, "updating", None)
+    return _held(paths, FAMILY_PATIENCE, "writing", None)
 
 
 @contextmanager
@@ -80,12 +81,15 @@ def _held(
 
 def held(paths: VariantPaths) -> str:
     """``NAME: another process is analyzing it (process 123 on host, since …)``: for when it is locked."""
+    name, what = paths.root.name, "it"
+    if name == FAMILY_SCOPE:
+        name, what = paths.root.parent.name, "what spans its variants"
     try:
         about = json.loads(paths.writer.read_bytes())
         said = f" (process {int(about['pid'])} on {about['host']}, since {about['since']})"
-        return f"{paths.root.name}: another process is {about['doing']} it{said}"
+        return f"{name}: another process is {about['doing']} {what}{said}"
     except (OSError, ValueError, KeyError, TypeError):  # it has not come to say, or could not
-        return f"{paths.root.name}: another process is writing it ({paths.lock})"
+        return f"{name}: another process is writing {what} ({paths.lock})"
 
 
 def is_locked(paths: VariantPaths) -> bool:
