@@ -41,14 +41,18 @@ def variant_lock(
     return _held(paths, PATIENCE, doing, wait)
 
 
-def family_lock(paths: VariantPaths) -> AbstractContextManager[None]:
-    """Hold the lock of what spans a family's variants; who holds it is soon done, so it is waited for.
+def family_lock(
+    paths: VariantPaths, doing: str = "writing", wait: Callable[[str], None] | None = None
+) -> AbstractContextManager[None]:
+    """As :func:`variant_lock`, of what spans a family's variants.
+
+    Who holds it is soon done, so it is waited for a little in any case.
 
     Raises:
         LockedError: another process has it still.
         StoreError: the folder cannot be written.
     """
-    return _held(paths, FAMILY_PATIENCE, "writing", None)
+    return _held(paths, FAMILY_PATIENCE, doing, wait)
 
 
 @contextmanager
@@ -62,8 +66,7 @@ def _held(
             lock.acquire(timeout=patience)
         except Timeout:
             if wait is None:
-                advice = "wait for it with --wait" if patience == PATIENCE else "try again when it is done"
-                raise LockedError(f"{held(paths)}; {advice}") from None
+                raise LockedError(f"{held(paths)}; wait for it with --wait") from None
             wait(f"{held(paths)}; waiting for it")
             lock.acquire(poll_interval=POLL)
     except OSError as error:
