@@ -10,18 +10,15 @@ import click
 from mi.cli.bar import Counter
 from mi.cli.choice import check_device, chosen_variants
 from mi.cli.common import open_workspace, say, wait_option
-from mi.cli.kept_text import kept_lines, lost_sentences, some
+from mi.cli.kept_text import lost_sentences
+from mi.cli.picture import FORMS
 from mi.cli.profile import DEFAULT, profiled
-from mi.domain.sizes import parse_bytes, said_bytes
+from mi.domain.sizes import parse_bytes
 from mi.timing import timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mi.domain.keep import Keep
-    from mi.domain.workspace import Variant
-    from mi.engine.family import FamilyScope
-    from mi.engine.plan import Plan
     from mi.engine.summary import AnalysisSummary, VariantSummary
 
 
@@ -53,6 +50,14 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing.")
 @click.option(
+    "--graph",
+    metavar="[text|dot]",
+    type=click.Choice(FORMS),
+    is_flag=False,
+    flag_value="text",
+    help="With --dry-run: as a graph, from sites to analyzers; dot is Graphviz' language.",
+)
+@click.option(
     "--profile",
     metavar="[FILE]",
     is_flag=False,
@@ -74,6 +79,7 @@ def analyze(
     keep: tuple[str, ...],
     keep_dtype: str | None,
     dry_run: bool,
+    graph: str | None,
     profile: str | None,
     wait: bool,
 ) -> int:
@@ -91,8 +97,23 @@ def analyze(
     check_device(device)
     if keep_dtype is not None and not keep:
         raise ParameterError("--keep-dtype says how activations are kept: give --keep SITE with it")
+    if graph is not None and not dry_run:
+        raise ParameterError("--graph shows what would be done: give --dry-run with it")
     if dry_run:
-        _dry_run(chosen, ids, epochs, probe, device, size, parse_keep(keep, keep_dtype))
+        from mi.cli.dryrun import dry_run as show
+
+        with profiled(profile):
+            show(
+                chosen,
+                analyzers=ids,
+                epochs=epochs,
+                probe=probe,
+                device=device,
+                memory=size,
+                threads=threads,
+                keep=parse_keep(keep, keep_dtype),
+                graph=graph,
+            )
         return 0
     with profiled(profile):
         with timed("plan", "import the engine"):
@@ -177,85 +198,3 @@ class Display(Counter):
     def checkpoint(self, variant: str, epoch: int) -> None:
         """A checkpoint is done."""
         self.step(f"{epoch:,}")
-
-
-def _dry_run(
-    variants: list[Variant],
-    ids: list[str] | None,
-    epochs: str | None,
-    probe: str | None,
-    device: str,
-    memory: int | None,
-    keep: tuple[Keep, ...],
-) -> None:
-    from mi.engine.analyze import family_scopes
-    from mi.engine.plan import make_plan
-    from mi.engine.session import Session
-
-    session = Session({v.workspace.root: v.workspace for v in variants})
-    plans = []
-    for variant in variants:
-        plan = make_plan(
-            session,
-            variant,
-            analyzers=ids,
-            epochs=epochs,
-            probe=probe,
-            device=device,
-            memory=memory,
-            keep=keep,
-        )
-        for line in plan_lines(plan):
-            click.echo(line)
-        plans.append(plan)
-    for scope in family_scopes(variants, ids, probe, device, "float32"):
-        scope.gather(session, [p for p in plans if p.variant.family.name == scope.family.name], dry=True)
-        for line in family_lines(scope):
-            click.echo(line)
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """The plan of one variant in words."""
-    from mi.engine.trajectory import spans
-
-    stale, passes = plan.stale_epochs, plan.pass_epochs
-    lines = [
-        f"{plan.variant.id}, probe {plan.bench.probe_name} ({len(plan.bench.probe)} rows): "
-        f"{len(plan.epochs)} checkpoints, {len(stale)} stale, {len(passes)} forward passes"
-    ]
-    if stale:
-        lines.append(f"  stale epochs: {some(stale)}")
-    if plan.sites:
-        lines.append(f"  sites: {', '.join(site.key for site in plan.sites)}")
-    lines += kept_lines(plan)
-    if plan.room is not None:
-        held, given = said_bytes(plan.room.held), said_bytes(plan.room.given)
-        lines.append(f"  memory: {held} held over all rows, of {given}; batches of {plan.batch:,} rows")
-    for id, work in plan.work.items():
-        if not work.stale:
-            lines.append(f"  {id}: fresh")
-            continue
-        size = work.spec.epoch_bytes() * len(work.stale)
-        lines.append(f"  {id}: {len(work.stale)} checkpoints, {said_bytes(size)} ({work.why})")
-        for array in work.spec.arrays:
-            shape = work.spec.shape(array, len(work.stale))
-            dims = ", ".join(f"{d} {n}" for d, n in zip(array.dims, shape, strict=True))
-            lines.append(f"    {array.name} ({dims}) {array.dtype}")
-    for span in spans(plan, plan.after()):
-        state = "fresh" if span.fresh else span.lacking or "stale"
-        lines.append(f"  {span.item.id}: trajectory, {state}")
-    lines += [f"  {id}: skipped, {reason}" for id, reason in plan.skipped.items()]
-    lines += [f"  {id}: {reason}" for id, reason in plan.broken.items()]
-    lines += [f"  epoch {epoch}: {reason}" for epoch, reason in plan.damaged.items()]
-    return lines
-
-
-def family_lines(scope: FamilyScope) -> list[str]:
-    """What will be brought up to date of a family, in words."""
-    lines = [f"{scope.family.name}, probe {scope.probe}: {len(scope.members)} variants"]
-    for id, item in scope.items.items():
-        share = scope.share(item)
-        state = share.lacking or ("fresh" if share.fresh else "stale")
-        lines.append(f"  {id}: family, {len(share.epochs)} variants, {state}")
-        lines += [f"    without {name}: {why}" for name, why in share.missing.items() if not share.lacking]
-    return lines + [f"  {id}: {reason}" for id, reason in scope.broken.items()]
