@@ -60,6 +60,7 @@ PAGES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "The arguments of an analyzer's function, of a visualization's `static`, `frame` and `figure`.",
         {
             "mi.engine.data": ("CheckpointData", "Streaming", "TrajectoryData", "Subject"),
+            "mi.engine.family_data": ("FamilyData", "FamilySubject"),
             "mi.engine.gradients": ("Gradients",),
             "mi.engine.model": ("Model",),
             "mi.views.data": ("ViewData",),

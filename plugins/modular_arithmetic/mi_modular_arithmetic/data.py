@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# What training measures; ``weight_norm`` is the sum of squared weights.
+METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
+
 
 def train_size(p: int, fraction: float) -> int:
     """Number of training pairs: the share of all p² pairs, rounded down."""

@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from mi.domain.code import Training, TrainingPass
+from mi_modular_arithmetic.data import METRICS
 from mi_modular_arithmetic.one_layer import initialize, pair_logits
-
-METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 
 
 def addition_training(parameters: Mapping[str, Any], train: np.ndarray, device: str) -> Training:

@@ -15,6 +15,7 @@ from mi_modular_arithmetic.analyzers.declare_circuit import (
     NEURON_FREQUENCIES,
     NEURON_TIMELINE,
 )
+from mi_modular_arithmetic.analyzers.declare_variants import GROK_SUMMARY
 
 __all__ = [
     "ACCURACY_GRID",
@@ -23,6 +24,7 @@ __all__ = [
     "ATTENTION_SCORES",
     "EFFECTIVE_DIMENSION",
     "GRADUATION",
+    "GROK_SUMMARY",
     "LOGIT_SPECTRUM",
     "NEURON_FREQUENCIES",
     "NEURON_TIMELINE",
@@ -39,4 +41,5 @@ ANALYZERS = (
     ATTENTION_SCORES,
     ATTENTION_PATTERN,
     EFFECTIVE_DIMENSION,
+    GROK_SUMMARY,
 )
