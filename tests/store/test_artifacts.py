@@ -98,6 +98,17 @@ def test_what_is_committed_is_read_sorted_and_exact(paths: VariantPaths) -> None
     np.testing.assert_array_equal(reader.at(PROBE, ANALYZER, 0)["x"], values(0)["x"])
 
 
+def test_what_is_read_lazily_can_be_aligned_and_copied(paths: VariantPaths) -> None:
+    """``where(…, drop=True)`` makes xarray copy what it has not read yet."""
+    spec = make_spec()
+    prepare(paths, spec, [0, 5], ())
+    write(paths, spec, [0, 5])
+    data = ArtifactReader(paths).dataset(PROBE, ANALYZER)
+    kept = data["count"].where(data["count"] > 4, drop=True)
+    assert kept["epoch"].values.tolist() == [5]
+    assert data.copy(deep=True).load().identical(data.load())
+
+
 def test_the_token_follows_the_committed_content(paths: VariantPaths) -> None:
     spec = make_spec()
     prepare(paths, spec, [0, 50], [])

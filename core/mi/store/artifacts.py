@@ -273,6 +273,10 @@ class _Stored(BackendArray):  # type: ignore[misc]
         self.array, self.guard = array, guard
         self.shape, self.dtype = array.shape, array.dtype
 
+    def __deepcopy__(self, memo: Any) -> _Stored:
+        """Itself: xarray copies what it aligns, and nobody writes through it."""
+        return self
+
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         support = indexing.IndexingSupport.OUTER
         return indexing.explicit_indexing_adapter(key, self.shape, support, self.read)
