@@ -22,9 +22,7 @@ def accuracy_grid(data: CheckpointData) -> dict[str, torch.Tensor]:
     logits = data.derived("modular_arithmetic.centred_logits")  # (rows, p)
     labels = data.labels
     right = logits.gather(1, labels[:, None])[:, 0]
-    best, second = logits.topk(2, dim=1).values.unbind(dim=1)
-    # The largest other is the second where the right one leads, also in a tie, where the two agree.
-    margin = right - torch.where(right == best, second, best)
+    margin = right - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
     correct = margin > 0
     test = data.mask("test")
     n = logits.shape[-1]
