@@ -19,6 +19,7 @@ SCRIPTS = {  # sections, words
     "analyzers": (["analyzers"], ["--prime", "5", "--checkpoints", "2"]),
     "reading": (["store", "reading"], ["--prime", "5", "--checkpoints", "2", "--looks", "1"]),
     "growth": (["growth"], ["--axes", "rows"]),
+    "stacking": (["stacking"], ["--prime", "5", "--checkpoints", "3", "--stacked", "2"]),
 }
 SECONDS = re.compile(r"([\d.]+) (s|ms|µs)(?: \(.*\))?")
 
@@ -63,6 +64,8 @@ def test_a_benchmark_writes_its_sections_alone(script: str, text: str, tmp_path:
         }
         assert passes["12, light"] == [24, 2, 2] and passes["1, light"] == [2, 2, 2]
         assert ET.parse(tmp_path / "analyzers.svg").getroot().tag.endswith("svg")
+    if script == "stacking":
+        assert [row[0] for row in found[0][1:]] == ["8", "16"]
     if script == "engine":
         assert [row[1] for row in found[0][1:]] == ["2", "2", "0", "0", "0"]
 
