@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import frozen
 
 from mi.domain.analyzer import Site
 from mi_transformer_library.anatomy import heads, refuse
+from mi_transformer_library.sums import Sums
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from mi.engine.data import CheckpointData, Subject
 
 _FORM = "(head, query, key)"
+_CELLS = 2**24  # tokens compared to tokens at a time
 
 
 def pattern_coordinates(subject: Subject, *, pattern: str, row: int) -> dict[str, Any]:
@@ -29,13 +32,35 @@ def pattern_coordinates(subject: Subject, *, pattern: str, row: int) -> dict[str
     return {**found, "query": range(queries), "key": range(keys)}
 
 
-def attention_pattern(data: CheckpointData, *, pattern: str, row: int) -> dict[str, torch.Tensor]:
+@frozen(kw_only=True)
+class AttentionPattern:
     """``pattern`` (layer, head, query, key): the mean over rows, or that of one row."""
-    import torch
 
-    every = _patterns(data, pattern)
-    chosen = [one.mean(0) if row < 0 else one[row] for one in every]  # (head, query, key)
-    return {"pattern": torch.stack(chosen)}
+    pattern: str
+    row: int
+
+    def start(self, data: CheckpointData) -> Sums:
+        """No rows yet."""
+        return Sums()
+
+    def update(self, sums: Sums, batch: CheckpointData) -> Sums:
+        """The patterns of a batch's rows added, or that of the one row if it is among them."""
+        import torch
+
+        assert batch.rows is not None
+        if self.row < 0:
+            chosen = slice(None)
+        elif batch.rows.start <= self.row < batch.rows.stop:
+            chosen = slice(self.row - batch.rows.start, self.row - batch.rows.start + 1)
+        else:
+            return sums
+        parts = [one[chosen] for one in _patterns(batch, self.pattern)]  # (rows, head, query, key)
+        total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts])
+        return sums.plus({"pattern": total}, len(parts[0]))
+
+    def finish(self, sums: Sums) -> dict[str, torch.Tensor]:
+        """The mean."""
+        return sums.means()
 
 
 def previous_coordinates(subject: Subject, *, pattern: str) -> dict[str, Any]:
@@ -50,12 +75,27 @@ def previous_coordinates(subject: Subject, *, pattern: str) -> dict[str, Any]:
     return found
 
 
-def previous_token_score(data: CheckpointData, *, pattern: str) -> dict[str, torch.Tensor]:
+@frozen(kw_only=True)
+class PreviousTokenScore:
     """``score`` (layer, head): mean over rows and i >= 1 of the attention from position i to i - 1."""
-    import torch
 
-    diagonals = [one.diagonal(-1, dim1=-2, dim2=-1) for one in _patterns(data, pattern)]
-    return {"score": torch.stack([d.mean((0, -1)) for d in diagonals])}  # d: (rows, head, n_ctx - 1)
+    pattern: str
+
+    def start(self, data: CheckpointData) -> Sums:
+        """No rows yet."""
+        return Sums()
+
+    def update(self, sums: Sums, batch: CheckpointData) -> Sums:
+        """The diagonals of a batch's rows added."""
+        import torch
+
+        diagonals = [one.diagonal(-1, dim1=-2, dim2=-1) for one in _patterns(batch, self.pattern)]
+        total = torch.stack([d.mean(-1, dtype=torch.float64).sum(0) for d in diagonals])
+        return sums.plus({"score": total}, len(diagonals[0]))  # d: (rows, head, n_ctx - 1)
+
+    def finish(self, sums: Sums) -> dict[str, torch.Tensor]:
+        """The means."""
+        return sums.means()
 
 
 def prefix_coordinates(subject: Subject, *, pattern: str, ignore: int) -> dict[str, Any]:
@@ -65,25 +105,43 @@ def prefix_coordinates(subject: Subject, *, pattern: str, ignore: int) -> dict[s
         NotApplicableError: there are no such patterns, or no token of the probe occurs before.
     """
     found, _ = _heads(subject, pattern)
-    if not followers(subject.probe.tokens, ignore).any():
+    n = subject.probe.n_ctx
+    parts = subject.probe.batches(max(_CELLS // n**2, 1))
+    if not any(followers(part.tokens, ignore).any() for _, part in parts):
         raise refuse("no row of the probe holds a token that occurred before, with another between")
     return found
 
 
-def prefix_matching_score(data: CheckpointData, *, pattern: str, ignore: int) -> dict[str, torch.Tensor]:
+@frozen(kw_only=True)
+class PrefixMatchingScore:
     """``score`` (layer, head): mean over qualifying queries of the attention to what followed (Olsson 2022).
 
     A query qualifies where its token occurred before; the attention is summed over the positions just after
     those occurrences (see :func:`followers`).
     """
-    import torch
 
-    at = torch.as_tensor(followers(data.probe.tokens, ignore), device=data.device)  # (rows, query, key)
-    queries = at.any(-1).sum()
-    scores = [
-        torch.einsum("rhqk,rqk->h", one, at.to(one.dtype)) / queries for one in _patterns(data, pattern)
-    ]
-    return {"score": torch.stack(scores)}
+    pattern: str
+    ignore: int
+
+    def start(self, data: CheckpointData) -> Sums:
+        """No rows yet."""
+        return Sums()
+
+    def update(self, sums: Sums, batch: CheckpointData) -> Sums:
+        """The attention and the qualifying queries of a batch's rows added."""
+        import torch
+
+        found = followers(batch.probe.tokens, self.ignore)  # (rows, query, key)
+        at = torch.as_tensor(found, device=batch.device)
+        by_head = [  # (head,) each
+            torch.einsum("rhqk,rqk->rh", one, at.to(one.dtype)).sum(0, dtype=torch.float64)
+            for one in _patterns(batch, self.pattern)
+        ]
+        return sums.plus({"score": torch.stack(by_head)}, int(found.any(-1).sum()))
+
+    def finish(self, sums: Sums) -> dict[str, torch.Tensor]:
+        """The means over queries."""
+        return sums.means()
 
 
 def followers(tokens: np.ndarray, ignore: int = -1) -> np.ndarray:

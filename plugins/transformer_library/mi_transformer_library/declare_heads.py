@@ -17,11 +17,12 @@ _SCORE = ("layer", "head")
 
 ATTENTION_PATTERN = Analyzer(
     id="transformer_library.attention_pattern",
-    version=1,
+    version=2,
     title="Attention patterns",
     description="How much each position attends to each, by layer and head: the mean over the probe's "
     "rows, or one row.",
-    function=f"{_ATTENTION}:attention_pattern",
+    function=f"{_ATTENTION}:AttentionPattern",
+    streaming=True,
     site_options=("pattern",),
     options=_PATTERN
     | {
@@ -41,10 +42,11 @@ ATTENTION_PATTERN = Analyzer(
 
 PREVIOUS_TOKEN = Analyzer(
     id="transformer_library.previous_token_score",
-    version=1,
+    version=2,
     title="Previous-token score",
     description="Mean attention from each position to the one before it.",
-    function=f"{_ATTENTION}:previous_token_score",
+    function=f"{_ATTENTION}:PreviousTokenScore",
+    streaming=True,
     site_options=("pattern",),
     options=_PATTERN,
     coordinates=f"{_ATTENTION}:previous_coordinates",
@@ -55,11 +57,12 @@ PREVIOUS_TOKEN = Analyzer(
 
 PREFIX_MATCHING = Analyzer(
     id="transformer_library.prefix_matching_score",
-    version=1,
+    version=2,
     title="Prefix-matching score",
     description="Mean attention from a token that occurred before to whatever followed its earlier "
     "occurrences (Olsson et al. 2022); high for induction heads.",
-    function=f"{_ATTENTION}:prefix_matching_score",
+    function=f"{_ATTENTION}:PrefixMatchingScore",
+    streaming=True,
     site_options=("pattern",),
     options=_PATTERN
     | {

@@ -23,10 +23,11 @@ _RESID_PRE, _RESID_POST = Site("blocks.*.hook_resid_pre"), Site("blocks.*.hook_r
 
 POSITION_LOSS = Analyzer(
     id="transformer_library.position_loss",
-    version=1,
+    version=2,
     title="Loss by position",
     description="Mean cross-entropy of the right answer at each position: what context is worth.",
-    function="mi_transformer_library.losses:position_loss",
+    function="mi_transformer_library.losses:PositionLoss",
+    streaming=True,
     site_options=("logits",),
     options=TARGET | READ_LOGITS,
     coordinates="mi_transformer_library.losses:coordinates",
@@ -40,11 +41,12 @@ POSITION_LOSS = Analyzer(
 
 LOGIT_LENS = Analyzer(
     id="transformer_library.logit_lens",
-    version=1,
+    version=2,
     title="Logit lens",
     description="What the network would answer if it stopped there: the residual stream before each layer, "
     "and after the last, through the final norm and the unembedding (nostalgebraist 2020).",
-    function="mi_transformer_library.lens:logit_lens",
+    function="mi_transformer_library.lens:LogitLens",
+    streaming=True,
     sites=(_RESID_PRE, _RESID_POST),
     model=True,
     options=TARGET,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from mi_transformer_library.anatomy import refuse, shapes
 from mi_transformer_library.losses import cross_entropy
-from mi_transformer_library.targets import Targets, check_tokens, targets
+from mi_transformer_library.sums import Sums
+from mi_transformer_library.targets import Targets, check_tokens, in_parts, targets
 
 if TYPE_CHECKING:
     import torch
@@ -27,11 +30,12 @@ def coordinates(subject: Subject, *, target: str) -> dict[str, Any]:
     shapes(subject, POST, 2, "(position, d_model)")
     return {
         "stage": [*(f"before {layer}" for layer in layers), "final"],
-        "position": targets(subject.probe, target).positions,
+        "position": next(in_parts(subject.probe, target)).positions,
     }
 
 
-def logit_lens(data: CheckpointData, *, target: str) -> dict[str, torch.Tensor]:
+@frozen(kw_only=True)
+class LogitLens:
     """``loss``, ``probability`` and ``rank`` of the answer, (stage, position) each, means over rows.
 
     A stage is the residual stream before a layer, or after the last one, sent through the final norm and the
@@ -40,18 +44,30 @@ def logit_lens(data: CheckpointData, *, target: str) -> dict[str, torch.Tensor]:
     Raises:
         NotApplicableError: the model has no ``ln_final`` or ``unembed``, or an answer is none of its tokens.
     """
-    import torch
 
-    found = targets(data.probe, target)
-    streams = [
-        *data.sites(PRE).values(),
-        list(data.sites(POST).values())[-1],
-    ]  # (rows, position, d_model) each
-    stages = [_stage(data, found, stream) for stream in streams]
-    return {name: torch.stack([stage[name] for stage in stages]) for name in ("loss", "probability", "rank")}
+    target: str
+
+    def start(self, data: CheckpointData) -> Sums:
+        """No rows yet."""
+        return Sums()
+
+    def update(self, sums: Sums, batch: CheckpointData) -> Sums:
+        """What each stage makes of a batch's rows, added."""
+        import torch
+
+        found = targets(batch.probe, self.target)
+        after = list(batch.sites(POST).values())[-1]
+        streams = [*batch.sites(PRE).values(), after]  # (rows, position, d_model) each
+        stages = [_stage(batch, found, stream) for stream in streams]
+        return sums.plus({n: torch.stack([stage[n] for stage in stages]) for n in stages[0]}, len(after))
+
+    def finish(self, sums: Sums) -> dict[str, torch.Tensor]:
+        """The means."""
+        return sums.means()
 
 
 def _stage(data: CheckpointData, found: Targets, stream: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Sums over rows, float64, (P,) each."""
     module = data.model.module
     for name in ("ln_final", "unembed"):
         if not hasattr(module, name):
@@ -70,4 +86,4 @@ def _stage(data: CheckpointData, found: Targets, stream: torch.Tensor) -> dict[s
         for name, part in parts.items():
             total[name] = total.get(name, 0) + part.sum(0)
         low, size = low + size, max(CELLS // (logits.shape[1] * logits.shape[2]), 1)
-    return {name: values / len(residual) for name, values in total.items()}
+    return total

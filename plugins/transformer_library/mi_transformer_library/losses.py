@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mi_transformer_library.targets import check_logits, scored, targets
+from attrs import frozen
+
+from mi_transformer_library.sums import Sums
+from mi_transformer_library.targets import check_logits, in_parts, scored, targets
 
 if TYPE_CHECKING:
     import torch
@@ -18,16 +21,32 @@ def coordinates(subject: Subject, *, target: str, logits: str) -> dict[str, Any]
     Raises:
         NotApplicableError: nothing is to be predicted, or the logits cannot hold the answers.
     """
-    found = targets(subject.probe, target)
-    check_logits(subject, found, logits)
+    for found in in_parts(subject.probe, target):
+        check_logits(subject, found, logits)
     return {"position": found.positions}
 
 
-def position_loss(data: CheckpointData, *, target: str, logits: str) -> dict[str, torch.Tensor]:
+@frozen(kw_only=True)
+class PositionLoss:
     """``loss`` (position,): mean cross-entropy over rows in nats; ``overall`` (): its mean over positions."""
-    found = targets(data.probe, target)
-    loss = cross_entropy(scored(data.site(logits), found), found.on(data.device)).mean(0)
-    return {"loss": loss, "overall": loss.mean()}
+
+    target: str
+    logits: str
+
+    def start(self, data: CheckpointData) -> Sums:
+        """No rows yet."""
+        return Sums()
+
+    def update(self, sums: Sums, batch: CheckpointData) -> Sums:
+        """The losses of a batch's rows added."""
+        found = targets(batch.probe, self.target)
+        loss = cross_entropy(scored(batch.site(self.logits), found), found.on(batch.device))  # (rows, P)
+        return sums.plus({"loss": loss.sum(0)}, len(loss))
+
+    def finish(self, sums: Sums) -> dict[str, torch.Tensor]:
+        """The means."""
+        loss = sums.means()["loss"]
+        return {"loss": loss, "overall": loss.mean()}
 
 
 def cross_entropy(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,13 +54,23 @@ def targets(probe: Probe, target: str) -> Targets:
         NotApplicableError: rows have no label, or no next token.
     """
     n = probe.n_ctx
-    if target == "label" or (target == "auto" and probe.labels is not None):
+    if target == "label" or (target == "auto" and probe.labelled):
         if probe.labels is None:
             raise refuse("target is 'label', but the probe has no labels")
         return Targets(np.array([n - 1]), np.asarray(probe.labels)[:, None])
     if n < 2:
         raise refuse("rows have one token and no label, so nothing is to be predicted")
     return Targets(np.arange(n - 1), probe.tokens[:, 1:])
+
+
+def in_parts(probe: Probe, target: str) -> Iterator[Targets]:
+    """The right answers of a probe that may be larger than memory, a part of its rows at a time.
+
+    Raises:
+        NotApplicableError: as :func:`targets`.
+    """
+    for _, part in probe.batches(probe.rows_at_once):
+        yield targets(part, target)
 
 
 def check_logits(subject: Subject, found: Targets, logits: str) -> None:

@@ -136,6 +136,31 @@ class AnalyzerConformance(AnalyzerChecks):
                 broken(f"analyzer {analyzer.id}: output {name!r} of a row depends on the rows beside it; "
                        "rows may come in any choice")  # fmt: skip
 
+    def test_batches_do_not_matter(
+        self, analyzer: Analyzer, good: Call, runner: Runner, analysis: Analysis
+    ) -> None:
+        """A streaming analyzer gives the same result in one batch of rows and in many, but for rounding."""
+        if not analyzer.streaming:
+            moot("it sees all rows at once")
+        rows = len(analysis.variant.probe(analysis.probe)[1])
+        assert good.arrays is not None
+        for batch in (1, max(rows // 3, 1)):
+            parts = runner.call(analyzer.id, batch=batch)
+            if parts.arrays is None:
+                broken(f"{parts.error}, in batches of {batch} rows; take any number of rows in a batch")
+            for name, whole in good.arrays.items():
+                if not np.allclose(whole, parts.arrays[name], rtol=1e-3, atol=1e-5, equal_nan=True):
+                    broken(f"analyzer {analyzer.id}: output {name!r} is another in batches of {batch} rows "
+                           "than in one; keep sums and counts in the state, divide in finish")  # fmt: skip
+
+    def test_no_batch_is_held(self, analyzer: Analyzer, good: Call) -> None:
+        """A streaming analyzer's state shares no memory with a batch, which would be held with it."""
+        if not analyzer.streaming:
+            moot("it sees all rows at once")
+        if good.held:
+            broken(f"analyzer {analyzer.id}: after a batch its state shares memory with site "
+                   f"{sorted(good.held)[0]}, so that every batch is held; keep sums, or a clone")  # fmt: skip
+
 
 def _arrays(reader: ArtifactReader, probe: str, analyzer: Analyzer) -> dict[str, np.ndarray]:
     data = reader.dataset(probe, analyzer.id)

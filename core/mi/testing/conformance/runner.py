@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from mi.domain.family import Use
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
+from mi.engine.capture import evenly
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.differentiate import Differentiator
-from mi.engine.evaluate import Moment
+from mi.engine.evaluate import Moment, Needs
 from mi.engine.family import family_scope
 from mi.engine.family_data import FamilyData
 from mi.engine.gradients import Gradients
@@ -25,9 +27,11 @@ from mi.engine.plan import Plan, make_plan
 from mi.engine.readahead import read_weights
 from mi.engine.results import Result
 from mi.engine.session import Session
+from mi.engine.stream import Streams
 from mi.engine.trajectory import call_span, span_data, spans
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.testing.conformance.analysis import Analysis
+from mi.testing.conformance.steps import with_steps
 from mi.testing.workspace import one_thread
 
 Arrays = dict[str, np.ndarray]
@@ -60,6 +64,7 @@ class Call:
     Attributes:
         arrays: its outputs as they would be stored; None where it failed.
         returned: what it returned, as it was.
+        held: of a streaming one, sites of a batch that its state holds on to.
         read: what it read, ``site hook@-1``, ``artifact id``, ….
         error: how it failed.
     """
@@ -67,6 +72,7 @@ class Call:
     arrays: Arrays | None = None
     returned: Any = None
     read: set[str] = field(factory=set)
+    held: set[str] = field(factory=set)
     error: MiError | None = None
 
     @property
@@ -115,6 +121,7 @@ class Runner:
         options: Mapping[str, Any] | None = None,
         epoch: int | None = None,
         rows: np.ndarray | None = None,
+        batch: int | None = None,
     ) -> Call:
         """Call an analyzer.
 
@@ -123,6 +130,7 @@ class Runner:
             options: over those of family.json.
             epoch: of a checkpoint; the last by default. Without meaning for scope ``trajectory``.
             rows: indices of rows; a probe of these alone is fed.
+            batch: rows of a batch, for a streaming one; all in one batch by default.
         """
         call = Call()
         try:
@@ -136,7 +144,7 @@ class Runner:
             with one_thread():
                 if item.analyzer.scope == "checkpoint":
                     there = self.analysis.epochs[-1] if epoch is None else epoch
-                    call.arrays = self._at(plan, watched, there, rows, call.read)
+                    call.arrays = self._at(plan, watched, there, rows, batch, call.read)
                 else:
                     call.arrays = self._over_all(plan, watched)
         except MiError as error:
@@ -151,7 +159,15 @@ class Runner:
         ]
         return evolve(variant, family=evolve(variant.family, analyzers=tuple(uses)))
 
-    def _at(self, plan: Plan, item: Item, epoch: int, rows: np.ndarray | None, read: set[str]) -> Arrays:
+    def _at(
+        self,
+        plan: Plan,
+        item: Item,
+        epoch: int,
+        rows: np.ndarray | None,
+        batch: int | None,
+        read: set[str],
+    ) -> Arrays:
         bench = plan.bench if rows is None else _narrowed(plan.bench, rows)
         checkpoint = at_epoch(plan.checkpoints, epoch)
         weights = read_weights(checkpoint, bench.device)
@@ -175,6 +191,8 @@ class Runner:
             for n in item.analyzer.artifacts
         }
         try:
+            if item.analyzer.streaming:
+                return _streamed(moment, item, bench, needs, batch).settled()
             return moment.run(item, bench.group(item), needs).settled()
         finally:
             if moment.model is not None and moment.model.used:
@@ -234,7 +252,25 @@ class Runner:
             call.returned = item.function(data, **options)
             return call.returned
 
+        if item.analyzer.streaming:
+            returned = partial(setattr, call, "returned")
+            return with_steps(item, lambda data: _noted(data, call.read), returned, call.held)
         return function
+
+
+def _streamed(moment: Moment, item: Item, bench: Bench, needs: Needs, batch: int | None) -> Result:
+    """A streaming analyzer fed what was captured, in batches of at most so many rows."""
+    activations, rows = moment.activations, len(bench.probe)
+    moment.activations = {}
+    streams = Streams(moment)
+    streams.start(item, needs)
+    parts = (
+        (some, {key: tensor[some].clone() for key, tensor in activations.items()})
+        for some in evenly(rows, batch or rows)
+    )
+    for _ in streams.through(parts, set()):
+        pass
+    return streams.finish(item, bench.group(item))
 
 
 def _noted(data: CheckpointData, read: set[str]) -> CheckpointData:

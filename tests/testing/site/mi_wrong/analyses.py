@@ -105,3 +105,29 @@ def rows(data):
 def grid(data):
     size = data.parameters["size"]
     return {"mean": hidden(data).sum(1).reshape(size, size)}
+
+
+class mean_of_means:
+    """Weighs the last batch as much as all before it."""
+
+    def start(self, data):
+        return torch.zeros(6)
+
+    def update(self, state, batch):
+        return (state + hidden(batch).mean(0)) / 2
+
+    def finish(self, state):
+        return {"mean": state}
+
+
+class holds:
+    """Keeps views of all batches."""
+
+    def start(self, data):
+        return []
+
+    def update(self, state, batch):
+        return [*state, hidden(batch)[:, :]]
+
+    def finish(self, state):
+        return {"mean": torch.cat(state).mean(0)}

@@ -76,6 +76,8 @@ ANALYZERS = [
     _analyzer("sentinel", Output((), "int32", fill=6, description="units")),
     _analyzer("endless"),
     _analyzer("half", Output((), "int32", fill=0.5, description="units")),
+    _analyzer("mean_of_means", streaming=True),
+    _analyzer("holds", streaming=True),
     _analyzer("twice", Output(("draw",), description="mean"), coordinates="mi_wrong.analyses:same_names"),
     _analyzer("stale", Output(("draw",), description="mean"), coordinates="mi_wrong.analyses:draws"),
     _analyzer("stateful"),
