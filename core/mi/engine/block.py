@@ -34,7 +34,6 @@ from mi.faults import details
 from mi.numerics import exactly
 from mi.store.artifacts import ArtifactReader
 from mi.store.blocks import GroupWriter
-from mi.store.schema import GroupSpec
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -190,7 +189,10 @@ class _Block:
         self.reader = ArtifactReader(bench.paths)
         self.kept = KeptReader(bench.paths, task.probe, len(bench.probe), task.device)
         self.unread = {e for e in task.kept if not any(bench.items[id].file for id in task.work[e])}
-        self.specs = {id: self._spec(id) for id in task.fingerprints}
+        self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
+        self.changed = {id for id, spec in self.specs.items() if spec.identity != task.identities[id]}
+        if self.changed and self.changed == self.specs.keys():
+            raise PlanError(self._changed(min(self.changed)))
         self.groups = {id: self._group(id) for id in task.fingerprints}
         self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
         self.reference: dict[str, Result] = {}  # results at the reference, fresh from this block or read back
@@ -201,14 +203,11 @@ class _Block:
             code = bench.variant.code
             self.differentiator = Differentiator(code, bench.probe, task.device, task.dtype)
 
-    def _spec(self, id: str) -> GroupSpec:
-        spec = self.bench.group(self.bench.items[id])
-        if spec.identity != self.task.identities[id]:
-            raise PlanError(
-                f"{self.bench.variant.id}: the probe {self.task.probe!r}, or what {id} is made with, was "
-                "changed while it was being analyzed; analyze it again"
-            )
-        return spec
+    def _changed(self, id: str) -> str:
+        return (
+            f"{self.bench.variant.id}: the probe {self.task.probe!r}, or what {id} is made with, was "
+            "changed while it was being analyzed; analyze it again"
+        )
 
     def _group(self, id: str) -> GroupWriter:
         planned = [e for e in self.task.epochs if id in self.task.work[e]]
@@ -317,6 +316,8 @@ class _Block:
         """One analyzer's result, or why there is none."""
         id, since = item.id, time.perf_counter()
         try:
+            if id in self.changed:  # its coordinates, say, are others each time; the others' are not
+                raise PluginError(self._changed(id))
             with timed("hand-over", epoch=moment.epoch, analyzer=id):
                 results[id] = call(*self._needs(item, moment.epoch, results, failed))
         except StrictError:

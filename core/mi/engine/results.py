@@ -143,6 +143,8 @@ def _plain(value: Any) -> tuple[Array, np.dtype[Any]]:
         value = value.detach()
         if value.dtype == torch.bfloat16:
             value = value.float()
+        if value.is_meta:
+            raise TypeError("a tensor on meta holds no numbers")
         if value.layout != torch.strided or value.dtype not in _dtypes():
             raise TypeError(f"{value.layout} tensor of dtype {value.dtype}")
         return value, _dtypes()[value.dtype]
