@@ -45,12 +45,38 @@ def _stale(root: Path, mi: Callable[..., None]) -> None:
     workspace(root, (), analyzers=("tiny.means", "tiny.gap"))
 
 
+def _kept(root: Path, mi: Callable[..., None]) -> None:
+    _grown(root, mi)
+    mi("analyze", VARIANT, "--keep", "hook_hidden", "--epochs", "0,20")
+
+
+def _packed(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 20))
+    mi("analyze", VARIANT)
+    mi("pack", VARIANT)
+    workspace(root, range(0, 60, 10))
+
+
+def _beside(root: Path, mi: Callable[..., None]) -> None:
+    _finished(root, mi)
+    mi("pack", VARIANT)
+
+
+def _finished(root: Path, mi: Callable[..., None]) -> None:
+    workspace(root, range(0, 60, 10))
+    mi("analyze", VARIANT)
+
+
 SCENARIOS = (
     Scenario("a first analysis", _first, ANALYZE),
     Scenario("checkpoints added between", _grown, ANALYZE),
     Scenario("an option changed", _option, ANALYZE),
     Scenario("a checkpoint replaced", _replaced, ANALYZE),
     Scenario("a cleaning", _stale, ("clean", VARIANT, "--yes"), (ANALYZE,)),
+    Scenario("activations kept", _kept, (*ANALYZE, "--keep", "hook_hidden", "--keep", "hook_logits@-1")),
+    Scenario("checkpoints added to what is packed", _packed, ANALYZE),
+    Scenario("activations kept beside what is packed", _beside, (*ANALYZE, "--keep", "hook_hidden@-1")),
+    Scenario("a packing", _finished, ("pack", VARIANT)),
 )
 
 

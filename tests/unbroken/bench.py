@@ -18,9 +18,8 @@ from mi.store.groups import open_group
 from mi.store.integrity import Finding, Tally, check_files
 from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.prepare import place_of
 
-SIZE, HIDDEN = 5, 3
+SIZE, HIDDEN = 5, 4
 NAME = f"n{SIZE}_seed0"
 ANALYZERS = ("tiny.means", "tiny.gap", "tiny.path")
 
@@ -81,10 +80,17 @@ Visible = dict[tuple[str, int | None], tuple[str, Bits]]
 
 
 def visible(paths: VariantPaths) -> Visible:
-    """(analyzer, epoch or None) -> fingerprint and bits of all its arrays: all that a reader is shown."""
+    """(analyzer, epoch or None) -> fingerprint and bits of all its arrays: all that a reader is shown.
+
+    Kept activations too, under the names of their groups.
+    """
+    return _visible(paths) | _visible(paths.kept)
+
+
+def _visible(paths: VariantPaths) -> Visible:
     reader = ArtifactReader(paths)
     found: Visible = {}
-    for id in reader.analyzers("full") if paths.artifacts.exists() else ():
+    for id in reader.analyzers("full"):
         held = reader.committed("full", id)
         data = reader.loaded("full", id)
         whole = reader.whole("full", id)
@@ -103,11 +109,16 @@ def visible(paths: VariantPaths) -> Visible:
 
 def flagged(paths: VariantPaths) -> dict[tuple[str, int], Bits]:
     """(analyzer, epoch) -> bits, of every epoch that the coordinate ``committed`` shows to plain readers."""
+    return _flagged(paths) | _flagged(paths.kept)
+
+
+def _flagged(paths: VariantPaths) -> dict[tuple[str, int], Bits]:
     found = {}
     for probe, id in groups_of(paths):
-        if not (place_of(paths, probe, id) / "zarr.json").exists():
+        keys = keys_of(paths, probe, id)
+        if not keys.exists("zarr.json"):
             continue
-        arrays = open_group(keys_of(paths, probe, id)).arrays
+        arrays = open_group(keys).arrays
         if "committed" not in arrays:
             continue
         epochs, flags = arrays["epoch"].read(), arrays["committed"].read()
@@ -129,6 +140,7 @@ def findings(paths: VariantPaths) -> list[Finding]:
     """Everything that `mi verify` finds without computing anything."""
     tally = Tally()
     found = list(check_files(paths, tally, deep=True))
-    for probe, analyzer in groups_of(paths):
-        found += check_group(paths, probe, analyzer, tally, deep=True)
+    for held in (paths, paths.kept):
+        for probe, analyzer in groups_of(held):
+            found += check_group(held, probe, analyzer, tally, deep=True)
     return found

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import mi.store.schema
 
-mi.store.schema.BLOCK = 4  # before anybody imports it: several blocks, and regrouping, with few checkpoints
+# Before anybody imports them: several blocks, regrouping and shards with few checkpoints of a tiny model.
+mi.store.schema.BLOCK = 4
+mi.store.schema.ROW_BYTES = 16
 
 import torch  # noqa: E402
 import torch._dynamo  # noqa: E402  (what the first optimizer imports, for seconds)
@@ -27,12 +29,14 @@ from tripwire import Tripwire, die, full  # noqa: E402
 
 import mi.cli.analyze  # noqa: E402
 import mi.cli.clean  # noqa: E402
+import mi.cli.pack  # noqa: E402
 import mi.cli.train  # noqa: E402
 import mi.engine.analyze  # noqa: E402
 import mi.engine.clean  # noqa: E402
 import mi.engine.trajectory  # noqa: E402
 import mi.engine.writer  # noqa: E402
 import mi.store.losses  # noqa: E402
+import mi.store.switch  # noqa: E402
 import mi.training  # noqa: E402
 from mi.cli import cli  # noqa: E402
 
@@ -48,6 +52,7 @@ def child(order: dict, told: int) -> int:
     # With a delay, the parent is told, and kills that much later.
     act = (lambda: os.write(told, b"!")) if order["delay"] is not None else die
     wire = Tripwire(order["root"], order["at"], full if order["full"] else act, order["trace"], order["full"])
+    mi.store.switch.exchange = wire.exchanging(mi.store.switch.exchange)
     code = cli.run(order["arguments"])
     sys.stdout.flush()
     os.write(told, json.dumps(wire.count).encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from unbroken.net import Net, Scenario
+from unbroken.order import unflushed
 from unbroken.trainings import SCENARIOS, TrainingNet
 from unbroken.warm import Server
 
@@ -22,6 +23,24 @@ def net(
 
 def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:
     assert net.kills(net.instants(10, seed=1)) > 4
+
+
+def test_a_checkpoint_comes_after_its_losses_and_its_state(net: Net) -> None:
+    root = net.paths(net.place / "straight").root
+
+    def vouches(path: str) -> str | None:
+        return f"{root}/" if path.startswith(f"{root / 'checkpoints'}/") else None
+
+    known = {
+        str(root / name) for name in (".lock", ".writer.json", "log.jsonl")
+    }  # which nobody's bits hang on
+    late = [(at, [p for p in files if p not in known]) for at, files in unflushed(net.trace, vouches)]
+    assert [(at, files) for at, files in late if files] == []
+    changes = [change[-1] for change in net.trace if change[0] == "rename"]
+    kept = [path for path in changes if vouches(path)]
+    assert kept
+    for path in kept:  # its state has its name before it has
+        assert changes.index(path.replace("/checkpoints/", "/states/")) < changes.index(path)
 
 
 @pytest.mark.soak

@@ -59,8 +59,15 @@ class Tripwire:
                 self.saw("mkdir", path)
         elif event == "os.truncate":
             self.saw("truncate", args[0] if not isinstance(args[0], int) else _name(args[0]))
-        elif event == "ctypes.dlsym" and args[1] == "renameat2":  # looked up right before it is called
-            self.saw("exchange", self.root)
+
+    def exchanging(self, call: Callable[[Path, Path], bool]) -> Callable[[Path, Path], bool]:
+        """Wraps what swaps two names, by a call of the system that Python says nothing of."""
+
+        def exchange(one: Path, other: Path) -> bool:
+            self.saw("exchange", one, str(other))
+            return call(one, other)
+
+        return exchange
 
     def _flushing(self, call: Callable[[int], None]) -> Callable[[int], None]:
         def flush(handle: Any) -> None:

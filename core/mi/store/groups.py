@@ -188,10 +188,10 @@ def create_group(path: Path, spec: GroupSpec, epochs: Sequence[int], layout: str
 
 
 def fsync_group(path: Path) -> None:
-    """Flush a group's metadata and coordinates to the disk: without them its chunks mean nothing."""
+    """Flush a group's metadata, coordinates and flags to the disk: without them its chunks mean nothing."""
     with store_errors(path, "written"):
         arrays = open_group(Folder(str(path))).arrays
-        axes = [a for a in arrays.values() if a.dims == (a.name,)]
+        axes = [a for a in arrays.values() if a.dims == (a.name,) or a.name == "committed"]
         chunks = [path / a.key(file) for a in axes for file in a.files()]
         fsync_files([path / NODE, *(path / name / NODE for name in arrays), *chunks])
 

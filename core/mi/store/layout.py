@@ -58,7 +58,7 @@ class VariantPaths:
     @property
     def packed(self) -> Path:
         """The same in one file, where it is packed; the folder, if there is one, is what counts."""
-        return self.root / "artifacts.zarr.zip"
+        return self.artifacts.with_name(f"{self.artifacts.name}.zip")
 
     @property
     def commits(self) -> Path:
