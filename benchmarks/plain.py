@@ -107,7 +107,6 @@ class Loop:
         data = CheckpointData(
             subject=self.bench.subject,
             epoch=at.epoch,
-            index=at.index,
             device=self.device,
             activations=activations,
             weights=weights,

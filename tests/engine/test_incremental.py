@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from mi import Output
 from mi.domain.analyzer import ArtifactNeed
 from mi.engine.analyze import analyze
 from mi.engine.summary import AnalysisSummary
@@ -158,8 +159,6 @@ def test_results_of_a_checkpoint_that_is_gone_stay(make: Any) -> None:
 
 
 def test_changed_outputs_create_the_group_anew(make: Any, tiny: Any) -> None:
-    from mi import Output
-
     variant = make()
     ran(variant, analyzers=["tiny.energy"])
     old = tiny.ANALYZERS["tiny.energy"]
@@ -205,3 +204,35 @@ def test_a_changed_need_is_noticed(make: Any, tiny: Any, at: str) -> None:
     save_tensors(paths(variant).checkpoint(400), weights_at(variant.parameters, 401), {})
     _, calls = ran(make(), analyzers=["tiny.gap"])
     assert calls["gap"] == {"checkpoint": 1, "reference": 5}[at]
+
+
+def test_which_other_checkpoints_there_are_is_told_to_what_spans_them_alone(make: Any, tiny: Any) -> None:
+    """A result at one checkpoint follows from none of it, as no fingerprint says so; a trajectory's may."""
+
+    def count(data: Any) -> dict[str, Any]:
+        assert not hasattr(data, "index")
+        return {"energy": len(data.subject.epochs)}
+
+    def counted(data: Any) -> dict[str, Any]:
+        return {"total": len(data.subject.epochs)}
+
+    for id, function, outputs, need in (
+        ("tiny.energy", count, {"energy": Output(())}, ()),
+        (
+            "tiny.path",
+            counted,
+            {"total": Output((), "float64")},
+            (ArtifactNeed("tiny.means", at="reference"),),
+        ),
+    ):
+        changes = {"function": function, "outputs": outputs, "derived": (), "artifacts": need}
+        tiny.ANALYZERS[id] = evolve(tiny.ANALYZERS[id], **changes, weights=id == "tiny.energy")
+    used = ["tiny.energy", "tiny.means", "tiny.path"]
+    ran(make(), analyzers=used)
+    variant = make((*EPOCHS, 25))  # in between: the reference stays
+    summary, calls = ran(variant, analyzers=used)
+    assert calls == {"means": 1}
+    assert summary.total.computed == 3
+    found = contents(variant)
+    assert found["full/tiny.energy"]["energy"].values.tolist() == [0.0] * 6
+    assert found["full/tiny.path"]["total"].item() == 6

@@ -1,7 +1,4 @@
-"""Random graphs, random changes: exactly what depends on a change is computed again, and to the same bits.
-
-What depends on what is modelled here anew, from the meaning of a declaration, and never asks the engine.
-"""
+"""Random graphs, random changes: exactly what depends on a change is computed again, and to the same bits."""
 
 from __future__ import annotations
 
@@ -11,10 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
-from attrs import define, evolve, field
+from attrs import evolve
+from engine.graphs import CHECKPOINT, FAMILY, TRAJECTORY, Node, World, apply, changes, graphs
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from mi import Analyzer, ArtifactNeed, Derived, Option, Output, Site
 from mi.engine.analyze import analyze
@@ -22,104 +21,51 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import save_tensors
 from mi.store.layout import VariantPaths
 
-EPOCHS = (0, 3, 8)
-LATER = 20
-CALLS: Counter[tuple[str, int | None]] = Counter()  # (analyzer, epoch) -> runs
+CALLS: Counter[tuple[int, int | None]] = Counter()  # (node, epoch) -> runs
 
 
-@define
-class Node:
-    """One analyzer of a random graph.
+def declare(world: World) -> dict[str, Analyzer]:
+    """The analyzers of a world."""
+    hidden = Site("hook_hidden", -1)
 
-    Attributes:
-        site, weights, derived: what it reads of a checkpoint; ``derived`` numbers a shared quantity.
-        needs: (number of an earlier node, moment).
-    """
+    def first(data: Any) -> Any:
+        return data.site("hook_hidden", -1).mean() + world.versions[0] + world.sources[0] / 8
 
-    trajectory: bool
-    site: bool
-    weights: bool
-    derived: int | None
-    needs: list[tuple[int, str]]
-    version: int = 1
-    power: int = 1
-    wide: bool = False
+    def second(data: Any) -> Any:
+        scaled = data.context["scale"] * data.derived("tiny.q0")
+        return scaled + data.site("hook_hidden", -1).std() + world.versions[1] + world.sources[1] / 8
 
-
-@define
-class World:
-    """Everything that a result follows from."""
-
-    nodes: list[Node]
-    epochs: list[int] = field(factory=lambda: list(EPOCHS))
-    content: dict[int, int] = field(factory=dict)  # epoch -> how far the weights were moved
-    quantities: list[int] = field(factory=lambda: [1, 1])  # versions of derived quantities
-    rows: int = 4
-
-    def reads(self, i: int, epoch: int | None, deep: dict[Any, Any]) -> Any:
-        """All that the result of node ``i`` at ``epoch`` follows from, as one value to compare."""
-        if (i, epoch) in deep:
-            return deep[i, epoch]
-        node = self.nodes[i]
-        said: list[Any] = [i, node.version, node.power, node.wide, node.site, node.weights, node.trajectory]
-        said.append(self.rows)  # each result is a result over this probe
-        if node.derived is not None:
-            said.append((node.derived, self.quantities[node.derived]))
-        reference = self.epochs[-1]
-        if not node.trajectory:
-            said.append((epoch, self.content.get(epoch, 0) if epoch is not None else None))
-        elif node.weights:
-            said.append([(e, self.content.get(e, 0)) for e in self.epochs])
-        for j, at in node.needs:
-            if self.nodes[j].trajectory:
-                said.append((at, self.reads(j, None, deep)))
-            elif at == "all":
-                said.append((at, [(e, self.reads(j, e, deep)) for e in self.epochs]))
-            else:
-                there = reference if at == "reference" else epoch
-                if at == "reference":  # which checkpoint it is counts too, and its bytes
-                    said.append((reference, self.content.get(reference, 0)))
-                said.append((at, self.reads(j, there, deep)))
-        deep[i, epoch] = repr(said)
-        return deep[i, epoch]
-
-    def results(self) -> dict[tuple[str, int | None], Any]:
-        """(analyzer, epoch) -> what it follows from; epoch None for trajectories."""
-        deep: dict[Any, Any] = {}
-        return {
-            (f"tiny.n{i}", epoch): self.reads(i, epoch, deep)
-            for i, node in enumerate(self.nodes)
-            for epoch in ([None] if node.trajectory else self.epochs)
-        }
-
-    def declare(self) -> dict[str, Analyzer]:
-        quantities = [
-            Derived(
-                id=f"tiny.q{q}",
-                version=version,
-                function=_quantity(q, version),
-                sites=(Site("hook_hidden", -1),),
-            )
-            for q, version in enumerate(self.quantities)
-        ]
-        return {f"tiny.n{i}": _analyzer(i, node, quantities) for i, node in enumerate(self.nodes)}
+    q0 = Derived(id="tiny.q0", version=world.versions[0], function=first, sites=(hidden,))
+    q0 = from_file(q0, world.sources[0])
+    q1 = Derived(
+        id="tiny.q1",
+        version=world.versions[1],
+        function=second,
+        sites=(hidden,),
+        derived=(q0,),
+        context=("scale",),
+    )
+    q1 = from_file(q1, world.sources[1])
+    return {f"tiny.n{i}": analyzer(i, node, [q0, q1]) for i, node in enumerate(world.nodes)}
 
 
-def _quantity(q: int, version: int) -> Any:
-    return lambda data: data.site("hook_hidden", -1).mean() * (q + 1) + version
+def from_file(thing: Any, source: int) -> Any:
+    """As the host does with what a local file declares."""
+    return evolve(thing, source=f"digest{source}" if source else "")
 
 
-def _analyzer(i: int, node: Node, quantities: list[Derived]) -> Analyzer:
-    dims = ("unit",) if node.wide else ()
+def analyzer(i: int, node: Node, quantities: list[Derived]) -> Analyzer:
+    own = float(i + 10 * node.version) + node.source / 4
 
     def at_checkpoint(data: Any, power: int) -> dict[str, Any]:
-        CALLS[f"tiny.n{i}", data.epoch] += 1
-        total = torch.tensor(float(i + 10 * node.version))
-        total = total + len(data.probe)
+        CALLS[i, data.epoch] += 1
+        total = torch.tensor(own, dtype=torch.float64) + len(data.probe)
         if node.site:
             total = total + (data.site("hook_logits", -1) ** power).mean()
         if node.weights:
             total = total + data.weights["inner"].sum() * power
+        if node.context:
+            total = total + data.context["scale"]
         if node.derived is not None:
             total = total + data.derived(f"tiny.q{node.derived}")
         for j, at in node.needs:
@@ -128,116 +74,118 @@ def _analyzer(i: int, node: Node, quantities: list[Derived]) -> Analyzer:
         return {"value": total.float().expand(6) if node.wide else total.float()}
 
     def over_all(data: Any, power: int) -> dict[str, Any]:
-        CALLS[f"tiny.n{i}", None] += 1
-        total = float(i + 10 * node.version) + len(data.subject.probe)
+        CALLS[i, None] += 1
+        total = own + len(data.subject.probe) + sum(data.subject.epochs)
+        if node.context:
+            total += data.subject.context["scale"]
         for j, at in node.needs:
-            if at == "reference":
-                total += float(data.reference[f"tiny.n{j}"]["value"].mean()) * power
-            else:
-                values = data.artifacts[f"tiny.n{j}"]["value"].values.astype("float64")
-                total += float(values.sum()) * (j + 2) * power
+            given = data.reference if at == "reference" else data.artifacts
+            total += summed(given[f"tiny.n{j}"]["value"]) * (j + 2) * power
         if node.weights:
             total += sum(float(w["inner"].sum()) for _, w in data.checkpoints())
-        return {"value": [total] * 6 if node.wide else total}
+        return {"value": [total] * 2 if node.wide else total}
 
-    return Analyzer(
-        id=f"tiny.n{i}",
-        version=node.version,
-        title=f"Node {i}",
-        function=over_all if node.trajectory else at_checkpoint,
-        scope="trajectory" if node.trajectory else "checkpoint",
-        sites=(Site("hook_logits", -1),) if node.site else (),
-        weights=node.weights,
-        derived=(quantities[node.derived],) if node.derived is not None else (),
-        artifacts=tuple(ArtifactNeed(f"tiny.n{j}", at=at) for j, at in node.needs),
-        outputs={"value": Output(dims, "float64" if node.trajectory else "float32")},
-        options={"power": Option(type="int", default=1, minimum=1)},
+    def over_variants(data: Any, power: int) -> dict[str, Any]:
+        CALLS[i, None] += 1
+        total = own
+        for j, at in node.needs:
+            given = data.reference if at == "reference" else data.artifacts
+            total += sum(summed(given[f"tiny.n{j}"][v]["value"]) for v in data.variants) * (j + 2) * power
+        return {"value": [total] * 2 if node.wide else total}
+
+    wide = "unit" if node.scope == CHECKPOINT else "side"
+    return from_file(
+        Analyzer(
+            id=f"tiny.n{i}",
+            version=node.version,
+            title=f"Node {i}",
+            function={CHECKPOINT: at_checkpoint, TRAJECTORY: over_all, FAMILY: over_variants}[node.scope],
+            scope=node.scope,
+            sites=(Site("hook_logits", -1),) if node.site else (),
+            weights=node.weights,
+            context=("scale",) if node.context else (),
+            derived=(quantities[node.derived],) if node.derived is not None else (),
+            artifacts=tuple(ArtifactNeed(f"tiny.n{j}", at=at) for j, at in node.needs),
+            outputs={
+                "value": Output(
+                    (wide,) if node.wide else (), "float32" if node.scope == CHECKPOINT else "float64"
+                )
+            },
+            options={"power": Option(type="int", default=1, minimum=1)},
+            coordinates=None if node.scope == CHECKPOINT else lambda subject, **_: {"side": [0, 1]},
+        ),
+        node.source,
     )
 
 
-@st.composite
-def graphs(draw: Any) -> World:
-    nodes: list[Node] = []
-    for i in range(draw(st.integers(3, 6))):
-        trajectory = i > 0 and draw(st.integers(0, 3)) == 0
-        needs = []
-        for j in draw(st.lists(st.integers(0, i - 1), max_size=2, unique=True)) if i else []:
-            if trajectory:
-                at = "all" if nodes[j].trajectory else draw(st.sampled_from(["all", "reference"]))
-            elif nodes[j].trajectory:
-                continue  # an analyzer of one checkpoint cannot need what spans them
-            else:
-                at = draw(st.sampled_from(["checkpoint", "reference"]))
-            needs.append((j, at))
-        site, weights = not trajectory and draw(st.booleans()), draw(st.booleans())
-        derived = draw(st.sampled_from([0, None, 1])) if not trajectory else None
-        if not (site or weights or needs or derived is not None):
-            weights = True
-        nodes.append(Node(trajectory, site, weights, derived, needs))
-    return World(nodes)
-
-
-NODE_CHANGES = ("version", "option", "outputs")
-CHANGES = (*NODE_CHANGES, "checkpoint", "reference", "probe", "quantity", "later", "nothing")
-changes = st.tuples(st.permutations(CHANGES), st.lists(st.integers(0, 5), min_size=5, max_size=5))
-
-
-def apply(world: World, kind: str, number: int) -> World:
-    nodes = list(world.nodes)
-    i = number % len(nodes)
-    if kind == "version":
-        nodes[i] = evolve(nodes[i], version=nodes[i].version + 1)
-    elif kind == "option":
-        nodes[i] = evolve(nodes[i], power=nodes[i].power + 1)
-    elif kind == "outputs":
-        nodes[i] = evolve(nodes[i], wide=not nodes[i].wide)
-    elif kind in ("checkpoint", "reference"):
-        epoch = world.epochs[-1 if kind == "reference" else number % (len(world.epochs) - 1)]
-        return evolve(world, content={**world.content, epoch: world.content.get(epoch, 0) + 1})
-    elif kind == "probe":
-        return evolve(world, rows=world.rows + 1)
-    elif kind == "quantity":
-        versions, read = list(world.quantities), [n.derived for n in nodes if n.derived is not None] or [0]
-        versions[read[number % len(read)]] += 1
-        return evolve(world, quantities=versions)
-    elif kind == "later":
-        return evolve(world, epochs=[*world.epochs, LATER + len(world.epochs)])
-    return evolve(world, nodes=nodes)
+def summed(values: Any) -> float:
+    return float(np.asarray(values).astype("float64").sum())
 
 
 def lay(make: Any, tiny: Any, world: World, root: Path) -> Any:
     """The world on disk, opened with a fresh host."""
-    from mi_tiny.code import weights_at
+    import mi_tiny.code
 
     tiny.ANALYZERS.clear()
-    tiny.ANALYZERS.update(world.declare())
+    tiny.ANALYZERS.update(declare(world))
+    mi_tiny.code.TinyMlp.context = lambda self: {"scale": world.scale}
     chosen = {f"tiny.n{i}": {"power": node.power} for i, node in enumerate(world.nodes)}
     variant = make([], analyzers=list(chosen), options=chosen, root=root)
     paths = VariantPaths(variant.folder)
     for epoch in world.epochs:
-        save_tensors(
-            paths.checkpoint(epoch),
-            weights_at(variant.parameters, epoch + 100 * world.content.get(epoch, 0)),
-            {},
-        )
+        moved = epoch + 100 * world.content.get(epoch, 0)
+        save_tensors(paths.checkpoint(epoch), mi_tiny.code.weights_at(variant.parameters, moved), {})
+    for _, epoch in world.gone:
+        paths.checkpoint(epoch).unlink(missing_ok=True)
     probe = {"schema": 1, "kind": "core.filter", "options": {"where": [f"x < {world.rows}"]}}
     (variant.family.folder / "probes" / "some.json").write_text(json.dumps(probe))
     return variant
 
 
-def run(variant: Any) -> dict[tuple[str, int | None], int]:
+def run(variant: Any, world: World) -> tuple[dict[tuple[int, int | None], int], int]:
+    """What was called, and how many passes were made."""
     CALLS.clear()
-    assert analyze([variant], probe="some").failures == []
-    return dict(CALLS)
+    summary = analyze([variant], probe="some", dtype=world.dtype)
+    assert summary.failures == []
+    return dict(CALLS), summary.total.forward_passes
 
 
-def values(variant: Any) -> dict[str, Any]:
-    reader = ArtifactReader(VariantPaths(variant.folder))
-    return {id: reader.dataset("some", id).load() for id in reader.analyzers("some")}
+def values(variant: Any, world: World) -> dict[str, Any]:
+    """What is stored of every node: over the checkpoints there are."""
+    found = {}
+    for i, node in enumerate(world.nodes):
+        folder = variant.folder if node.scope != FAMILY else variant.workspace.family_folder(variant.family)
+        data = ArtifactReader(VariantPaths(Path(folder))).dataset("some", f"tiny.n{i}").load()
+        found[f"tiny.n{i}"] = data.sel(epoch=world.epochs) if node.scope == CHECKPOINT else data
+    return found
+
+
+def check(make: Any, tiny: Any, tmp_path: Path, world: World, steps: list[tuple[str, int]]) -> None:
+    roots = [tmp_path / "grown", tmp_path / "scratch"]
+    for root in roots:
+        shutil.rmtree(root, ignore_errors=True)
+    variant = lay(make, tiny, world, roots[0])
+    every = world.results()
+    assert run(variant, world) == (dict.fromkeys(every, 1), world.passes(every))
+    for kind, number in steps:
+        before, world = world.results(), apply(world, kind, number)
+        stale = [key for key, reads in world.results().items() if before.get(key) != reads]
+        variant = lay(make, tiny, world, roots[0])
+        assert run(variant, world) == (dict.fromkeys(stale, 1), world.passes(stale)), (kind, number)
+        assert run(variant, world) == ({}, 0), kind
+    straight = lay(make, tiny, world, roots[1])
+    run(straight, world)
+    grown, scratch = values(variant, world), values(straight, world)
+    for i, node in enumerate(world.nodes):
+        if world.gone and node.scope != CHECKPOINT:
+            continue  # it saw results of checkpoints that are gone
+        one, other = grown[f"tiny.n{i}"], scratch[f"tiny.n{i}"]
+        assert one.equals(other), i
+        assert one["value"].values.tobytes() == other["value"].values.tobytes(), i
 
 
 # Derandomized: the same examples each time, so that a failure is everybody's and not one machine's.
-@settings(
+same = settings(
     max_examples=8,
     deadline=None,
     derandomize=True,
@@ -245,24 +193,20 @@ def values(variant: Any) -> dict[str, Any]:
     phases=[Phase.generate],  # shrinking a failure would take longer than a test may
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+
+@same
 @given(graphs(), changes)
 def test_exactly_the_dependents_of_a_change_run_and_end_as_from_scratch(
-    make: Any, tiny: Any, tmp_path: Path, world: World, steps: tuple[list[str], list[int]]
+    make: Any, tiny: Any, tmp_path: Path, world: World, steps: list[tuple[str, int]]
 ) -> None:
-    roots = [tmp_path / "grown", tmp_path / "scratch"]
-    for root in roots:
-        shutil.rmtree(root, ignore_errors=True)
-    variant = lay(make, tiny, world, roots[0])
-    assert run(variant) == dict.fromkeys(world.results(), 1)
-    for kind, number in zip(*steps, strict=False):  # five of the changes, in random order
-        before, world = world.results(), apply(world, kind, number)
-        expected = {key: 1 for key, reads in world.results().items() if before.get(key) != reads}
-        variant = lay(make, tiny, world, roots[0])
-        assert run(variant) == expected, kind
-    straight = lay(make, tiny, world, roots[1])
-    run(straight)
-    grown, scratch = values(variant), values(straight)
-    assert grown.keys() == scratch.keys() == tiny.ANALYZERS.keys()
-    for id, data in grown.items():
-        assert data.equals(scratch[id]), id
-        assert all(data[n].values.tobytes() == scratch[id][n].values.tobytes() for n in data.data_vars), id
+    check(make, tiny, tmp_path, world, steps)
+
+
+@pytest.mark.soak
+@settings(same, max_examples=300)
+@given(graphs(), changes)
+def test_so_do_those_of_many_graphs(
+    make: Any, tiny: Any, tmp_path: Path, world: World, steps: list[tuple[str, int]]
+) -> None:
+    check(make, tiny, tmp_path, world, steps)

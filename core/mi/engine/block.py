@@ -247,7 +247,6 @@ class _Block:
             self.bench.subject,
             items,
             epoch=checkpoint.epoch,
-            index=checkpoint.index,
             device=self.task.device,
             activations={},
             weights=weights,

@@ -29,7 +29,8 @@ class Subject:
         dimensions: the family's named dimensions -> coordinates.
         context: the family's precomputed values.
         probe: the probe.
-        epochs: epochs of the checkpoints that will have artifacts, sorted.
+        epochs: epochs of the checkpoints that will have artifacts, sorted; empty for functions of scope
+            ``checkpoint``, whose results follow from one checkpoint, whatever others there are.
         hooks: the model's hooks -> shape of one row's activation there: how many layers, heads or positions
             there are, where neither the probe nor the family says. Built on first use.
     """
@@ -48,7 +49,7 @@ class CheckpointData:
 
     Attributes:
         subject: parameters, dimensions, context, probe.
-        epoch, index: the checkpoint's.
+        epoch: the checkpoint's.
         device: where tensors lie.
         activations: site key -> tensor, rows first; (rows, …) with the position axis gone where the site
             names a position.
@@ -65,7 +66,6 @@ class CheckpointData:
 
     subject: Subject
     epoch: int
-    index: int
     device: str
     activations: Mapping[str, torch.Tensor]
     weights: Mapping[str, torch.Tensor]

@@ -58,7 +58,7 @@ class Moment:
     Args:
         subject: what is known of the variant.
         items: the analyzers that will run here, in order.
-        epoch, index: the checkpoint's.
+        epoch: the checkpoint's.
         device: where tensors lie.
         activations: site key -> tensor, made :func:`mi.engine.guard.unrecorded`.
         weights: the checkpoint's tensors, made so too.
@@ -72,7 +72,6 @@ class Moment:
         items: Mapping[str, Item],
         *,
         epoch: int,
-        index: int,
         device: str,
         activations: Mapping[str, torch.Tensor],
         weights: Mapping[str, torch.Tensor],
@@ -81,7 +80,7 @@ class Moment:
     ) -> None:
         self.subject, self.items = subject, items
         self.model = model
-        self.epoch, self.index, self.device = epoch, index, device
+        self.epoch, self.device = epoch, device
         self.activations, self.weights = activations, weights
         self.derived: dict[str, Any] = {}
         self.doubts: dict[str, list[tuple[str, Any]]] = {}  # of derived quantities
@@ -110,7 +109,6 @@ class Moment:
             evolve(self.subject, probe=self.subject.probe.part(rows)),
             {},
             epoch=self.epoch,
-            index=self.index,
             device=self.device,
             activations=activations,
             weights=self.weights,
@@ -238,9 +236,9 @@ class Moment:
             watched |= {f"weights {name}" for name in self.weights}
         self.watch.refuse(watched)
         data = CheckpointData(
-            subject=evolve(self.subject, context=Declared("context value", values), probe=probe),
+            # Which other checkpoints there are is not in the fingerprint, so no result may follow from it.
+            subject=evolve(self.subject, context=Declared("context value", values), probe=probe, epochs=()),
             epoch=self.epoch,
-            index=self.index,
             device=self.device,
             activations={key: self.activations[key] for key in sites},
             weights=Declared("weight", self.weights if weights else {}),

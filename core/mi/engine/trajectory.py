@@ -68,7 +68,7 @@ def _span(
 ) -> Span:
     needs = sorted((n.analyzer, n.at) for n in item.analyzer.artifacts)
     epochs = set(committed_epochs(plan, needs, committed))
-    said: list[Any] = [FORMAT]
+    said: list[Any] = [FORMAT, sorted(epochs)]
     lacking = ""
     for id, at in needs:
         if id in committed:

@@ -175,7 +175,6 @@ class Runner:
             bench.subject,
             {item.id: item},
             epoch=epoch,
-            index=checkpoint.index,
             device=bench.device,
             activations=self._activations(plan, bench, item, weights, epoch),
             weights=weights,

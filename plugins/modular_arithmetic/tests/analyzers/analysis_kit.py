@@ -72,7 +72,6 @@ def analyze(
     data = CheckpointData(
         subject=subject(len(weights["W_E"]) - 1, weights),
         epoch=0,
-        index=0,
         device="cpu",
         activations={site.key: activations[site.key] for site in analyzer.all_sites(values)},
         weights=weights if analyzer.weights else {},
