@@ -15,7 +15,7 @@ from mi.domain.keep import group_name
 from mi.engine.analyze import analyze
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
-from mi.errors import ParameterError, PlanError
+from mi.errors import MiError, ParameterError, PlanError
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 
@@ -229,3 +229,96 @@ def test_plain_xarray_reads_kept_activations(make: Any) -> None:
     assert (told["site"], told["hook"], told["position"]) == ("hook_logits", "hook_logits", None)
     assert (told["probe"], told["family_code"]) == ("few", "tiny.mlp")
     assert told["versions"]["torch"] == torch.__version__
+
+
+def described(variant: Any) -> dict[str, tuple[int, int, int]]:
+    """Site -> epochs fresh, stale, without a checkpoint."""
+    from mi.engine.cache import kept_of
+
+    return {
+        f"{k.judged.probe}/{k.site}": (len(k.judged.fresh), len(k.judged.stale), len(k.absent))
+        for k in kept_of(variant)
+    }
+
+
+def test_verify_and_clean_look_after_kept_activations(make: Any) -> None:
+    from mi_tiny.code import weights_at
+
+    from mi.engine.clean import clean, plan_cleaning
+    from mi.engine.verify import verify
+    from mi.store.checkpoints import save_tensors
+
+    variant = make(analyzers=["tiny.means"])
+    analyze([variant], keep=[HIDDEN, "hook_logits"])
+    analyze([variant], keep=[HIDDEN], keep_dtype="float16", probe="few")
+    verdict = verify(variant, sample=30, seed=0)
+    assert verdict.findings == []
+    assert (verdict.groups, verdict.fresh, verdict.count("equal")) == (5, 25, 25)
+    paths = VariantPaths(variant.folder)
+    save_tensors(paths.checkpoint(100), weights_at(variant.parameters, 101), {})
+    paths.checkpoint(50).unlink()
+    assert described(variant) == {
+        f"{p}": (4, 1, 1) for p in (f"few/{HIDDEN}", f"full/{HIDDEN}", "full/hook_logits")
+    }
+    stale = {f.where for f in verify(variant, sample=0, seed=0).findings if f.state == "stale"}
+    assert stale == {
+        "few/tiny.means",
+        "full/tiny.means",
+        f"few/keep:{HIDDEN}",
+        f"full/keep:{HIDDEN}",
+        "full/keep:hook_logits",
+    }
+    chunk = next(
+        f for f in (paths.kept.artifacts / "full" / "hook_logits").rglob("activation/c/**/0") if f.is_file()
+    )
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 4
+    chunk.write_bytes(data)
+    damaged = [f for f in verify(variant, sample=0, seed=0).findings if f.state == "damaged"]
+    assert [f.where.split("/c/")[0] for f in damaged] == ["activations.zarr/full/hook_logits/activation"]
+    cleaning = plan_cleaning(variant)
+    told = {d.place: d.epochs for d in cleaning.drops}
+    assert told["activations.zarr/full/hook_hidden@-1"] == (100,)
+    clean(cleaning)
+    assert plan_cleaning(variant).drops == []
+    assert described(variant)[f"full/{HIDDEN}"] == (
+        4,
+        0,
+        1,
+    )  # what is left of a checkpoint that is gone stays
+    assert [f for f in verify(variant, sample=0, seed=0).findings if f.state != "note"] == []
+
+
+def test_rows_of_a_large_epoch_are_read_a_few_at_a_time(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mi.engine.kept import KeptReader
+    from mi.store import schema
+
+    monkeypatch.setattr(schema, "SHARD_BYTES", 2048)  # so that epochs of this size have a file each
+    monkeypatch.setattr(schema, "BATCH_BYTES", 512)
+    variant = make((0, 50), analyzers=[], size=31)
+    analyze([variant], analyzers=[], keep=["hook_logits"])
+    paths = VariantPaths(variant.folder)
+    files = [f for f in (paths.kept.artifacts / "full/hook_logits/activation/c").rglob("*") if f.is_file()]
+    assert len(files) == 2
+    whole = passed(variant, 50, "hook_logits")
+    reader, site = KeptReader(paths, "full", 31, "cpu"), Site("hook_logits")
+    for low, high in ((0, 31), (0, 1), (5, 9), (30, 31)):
+        part = reader.read(50, [site], slice(low, high))["hook_logits"]
+        assert part.is_inference()
+        assert np.array_equal(part.numpy(), whole[low:high])
+    held = xr.open_zarr(paths.kept.artifacts, group="full/hook_logits")["activation"]
+    assert np.array_equal(held.sel(epoch=50, x=slice(7, 12)), whole[7:13])
+
+
+def test_a_notebook_reads_kept_activations(make: Any) -> None:
+    import mi
+
+    variant = make(analyzers=[])
+    analyze([variant], analyzers=[], keep=["hook_*@-1"])
+    lab = mi.open(variant.workspace.root).variant(variant.id)
+    found = lab.activations("hook_logits@-1")
+    assert np.array_equal(found.sel(epoch=200), passed(variant, 200, "hook_logits")[:, -1])
+    with pytest.raises(MiError, match=r"unknown site kept of .*'hook_logits': did you mean hook_logits@-1"):
+        lab.activations("hook_logits")
+    with pytest.raises(MiError, match="did you mean"):
+        lab.activations("hook_hiden@-1")

@@ -86,3 +86,15 @@ def test_coordinates_are_numbers_or_strings() -> None:
         coordinates([object()])
     with pytest.raises(TypeError, match="expected 1"):
         coordinates(np.zeros((2, 2)))
+
+
+def test_a_large_epoch_that_is_read_in_batches_is_one_file_of_small_chunks() -> None:
+    pieces = cut((61, 113, 113, 512), 4, epochal=True, layout="blocks", batched=True)
+    assert pieces.inner == (1, 4, 113, 512)  # under 1 MiB
+    assert pieces.file == (1, 116, 113, 512)  # the next whole number of chunks
+    pieces = cut((61, 100_000, 3, 512), 4, epochal=True, layout="blocks", batched=True)
+    assert pieces.inner == (1, 170, 3, 512)
+    assert pieces.file == (1, 43_690, 3, 512)  # 256 MiB at most
+    assert cut((61, 113, 6), 4, epochal=True, layout="blocks", batched=True) == cut(
+        (61, 113, 6), 4, epochal=True, layout="blocks"
+    )

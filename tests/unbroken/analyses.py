@@ -13,6 +13,7 @@ from mi.store.layout import VariantPaths
 
 VARIANT = f"tiny/{NAME}"
 ANALYZE = ("analyze", VARIANT)
+KEEP = (*ANALYZE, "--keep", "hook_hidden@-1", "--keep", "hook_logits")
 
 
 def _first(root: Path, mi: Callable[..., None]) -> None:
@@ -35,6 +36,15 @@ def _replaced(root: Path, mi: Callable[..., None]) -> None:
     paths = workspace(root, range(0, 60, 10))
     mi("analyze", VARIANT)
     checkpoint(paths, 20, seed=1)
+
+
+def _absent(root: Path, mi: Callable[..., None]) -> None:
+    """Activations of checkpoints of which some are gone, and analyzers that are new."""
+    paths = workspace(root, range(0, 60, 10), analyzers=("tiny.norms",))
+    mi(*KEEP)
+    for epoch in (10, 50):
+        paths.checkpoint(epoch).unlink()
+    workspace(root, ())
 
 
 def _stale(root: Path, mi: Callable[..., None]) -> None:
@@ -72,6 +82,7 @@ SCENARIOS = (
     Scenario("checkpoints added between", _grown, ANALYZE),
     Scenario("an option changed", _option, ANALYZE),
     Scenario("a checkpoint replaced", _replaced, ANALYZE),
+    Scenario("kept activations read", _absent, ANALYZE),
     Scenario("a cleaning", _stale, ("clean", VARIANT, "--yes"), (ANALYZE,)),
     Scenario("activations kept", _kept, (*ANALYZE, "--keep", "hook_hidden", "--keep", "hook_logits@-1")),
     Scenario("checkpoints added to what is packed", _packed, ANALYZE),

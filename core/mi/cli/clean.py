@@ -96,7 +96,8 @@ def described(cleaning: Cleaning, dry_run: bool) -> dict[str, Any]:
         "drops": [
             {
                 "probe": d.probe,
-                "analyzer": d.analyzer,
+                "analyzer": "" if d.keeps else d.analyzer,
+                "site": d.analyzer if d.keeps else "",
                 "why": d.why,
                 "epochs": list(d.epochs) or None,
                 "files": d.files,

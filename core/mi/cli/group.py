@@ -30,6 +30,7 @@ COMMANDS = {
     "clean": ("mi.cli.clean:clean", "Drop artifacts that are stale or nobody's."),
     "pack": ("mi.cli.pack:pack", "Gather a variant's artifacts into one file."),
     "unpack": ("mi.cli.pack:unpack", "Spread packed artifacts out into a folder again."),
+    "cache": ("mi.cli.cache:cache", "List, measure and drop kept activations."),
     "report": ("mi.cli.report:report", "List, validate and build reports."),
     "serve": ("mi.cli.serve:serve", "Look: serve reports on a local address."),
     "trust": ("mi.cli.trust:trust", "Allow local plugins to run."),

@@ -164,8 +164,8 @@ def _carry_out(
         sweep(paths)
         axis = full_axis(plan)
         stores = {plan.bench.store_of(work.item) for work in stale}
+        sweep(paths.kept)
         if paths.kept in stores:
-            sweep(paths.kept)
             record_hooks(plan.bench)
         for work in stale:
             prepare(plan.bench.store_of(work.item), work.spec, axis, work.keep.keys())

@@ -290,7 +290,7 @@ class _Block:
         with timed("write", "wait for the writer", checkpoint.epoch):
             bad = loaded.nonfinite
             if checkpoint.epoch in self.unread:
-                bad = self.kept.nonfinite(checkpoint.epoch, sites)
+                bad = self.kept.nonfinite(checkpoint.epoch)
             self.writer.put(checkpoint.epoch, results, bad)
         self.spent("write", start)
         self.strict()

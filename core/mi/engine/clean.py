@@ -12,7 +12,9 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 
 from mi.domain.workspace import FamilyResults, Variant
+from mi.engine.hooks import forget_hooks
 from mi.engine.judge import ORPHAN, UNJUDGED, Judgement, judge, judge_family, nobodys
+from mi.engine.kept_judge import judge_kept
 from mi.engine.session import Session
 from mi.errors import UnknownNameError
 from mi.store.checkpoints import list_checkpoints
@@ -37,6 +39,7 @@ class Drop:
         kept: how many of its epochs stay.
         files, bytes: what it takes on disk. An epoch frees no chunk that it shares with one that stays.
         file: the one file to delete, of what is no group.
+        keeps: whether it is kept activations, of the site whose group ``analyzer`` names.
     """
 
     why: str
@@ -47,11 +50,13 @@ class Drop:
     files: int = 0
     bytes: int = 0
     file: Path | None = None
+    keeps: bool = False
 
     @property
     def place(self) -> str:
         """``probe/analyzer``, or what it is."""
-        return f"{self.probe}/{self.analyzer}" if self.analyzer else self.probe or "left behind"
+        prefix = "activations.zarr/" if self.keeps else ""
+        return f"{prefix}{self.probe}/{self.analyzer}" if self.analyzer else self.probe or "left behind"
 
 
 @define
@@ -88,7 +93,8 @@ def plan_cleaning(
 
     Stale results go, and those whose checkpoint is gone; what has no analyzer or probe any more; records
     without arrays and arrays without records; chunks that cannot be read, with their epochs; what a killed
-    process left. Fresh results stay. What a plugin owns that failed to load stays.
+    process left. The same goes for kept activations, but those whose checkpoint is gone stay: they are all
+    that is left of it. Fresh results stay. What a plugin owns that failed to load stays.
 
     Args:
         owner: an existing variant, or what spans a family.
@@ -99,37 +105,57 @@ def plan_cleaning(
         UnknownNameError: the variant has no checkpoint at all, so that nothing can be judged.
     """
     paths = VariantPaths(owner.folder)
-    if isinstance(owner, Variant) and not list_checkpoints(paths) and groups_of(paths):
+    unknown = groups_of(paths) and not groups_of(paths.kept) and not list_checkpoints(paths)
+    if isinstance(owner, Variant) and unknown:
         raise UnknownNameError(
             f"variant {owner.id} has no checkpoint, so nobody can tell what is stale; nothing is dropped"
         )
     session = session or Session({owner.workspace.root: owner.workspace})
     cleaning = Cleaning(owner)
-    damage = {group: list(check_group(paths, *group, Tally(), deep=True)) for group in groups_of(paths)}
-    broken = {g for g, found in damage.items() if any(_of_group(f) for f in found)}
-    if isinstance(owner, Variant):
-        judgements = judge(session, owner, without_gone=True, but=broken)
-    else:
-        judgements = judge_family(session, owner, but=broken)
-    judged = {(j.probe, j.analyzer): j for j in judgements}
-    for group, found in damage.items():
-        drop = _drop(paths, group, judged.get(group) or nobodys(owner, *group), found, unbound, cleaning)
-        if drop is not None:
-            cleaning.drops.append(drop)
-        for one in found if drop is None or drop.epochs else ():
-            if one.file is not None and one.state == LEFT and one.file.exists():
-                size = one.file.stat().st_size
-                cleaning.drops.append(Drop(one.what, one.where, files=1, bytes=size, file=one.file))
-        flags = f"{group[0]}/{group[1]}/committed"
-        if drop is None and any(f.where == flags and f.state == DAMAGED for f in found):
-            cleaning.mends.append(flags)
-    if any(f.state == DAMAGED for f in check_root(paths)):
-        cleaning.mends.append(said(paths, paths.artifacts / "zarr.json"))
+    for store in (paths, paths.kept):
+        _plan_groups(session, owner, store, unbound, cleaning)
+        if any(f.state == DAMAGED for f in check_root(store)):
+            cleaning.mends.append(said(paths, store.artifacts / "zarr.json"))
     for file in leftovers(paths):
         files = _files(file)
         where, size = said(paths, file), _size(files)
         cleaning.drops.append(Drop("a killed process left it", where, files=len(files), bytes=size))
     return cleaning
+
+
+def _plan_groups(
+    session: Session,
+    owner: Variant | FamilyResults,
+    paths: VariantPaths,
+    unbound: bool,
+    cleaning: Cleaning,
+) -> None:
+    """What would go of the artifacts, or of the kept activations."""
+    damage = {group: list(check_group(paths, *group, Tally(), deep=True)) for group in groups_of(paths)}
+    broken = {g for g, found in damage.items() if any(_of_group(f) for f in found)}
+    if not damage:
+        return
+    if not isinstance(owner, Variant):
+        judgements = judge_family(session, owner, but=broken)
+    elif paths.keeps:
+        judgements = judge_kept(owner, but=broken)
+    else:
+        judgements = judge(session, owner, without_gone=True, but=broken)
+    judged = {(j.probe, j.group): j for j in judgements}
+    for group, found in damage.items():
+        one = judged.get(group) or (None if paths.keeps else nobodys(owner, *group))
+        drop = _drop(paths, group, one, found, unbound, cleaning)
+        if drop is not None:
+            cleaning.drops.append(drop)
+        for finding in found if drop is None or drop.epochs else ():
+            if finding.file is not None and finding.state == LEFT and finding.file.exists():
+                size = finding.file.stat().st_size
+                cleaning.drops.append(
+                    Drop(finding.what, finding.where, files=1, bytes=size, file=finding.file)
+                )
+        flags = f"{paths.prefix}{group[0]}/{group[1]}/committed"
+        if drop is None and any(f.where == flags and f.state == DAMAGED for f in found):
+            cleaning.mends.append(flags)
 
 
 def clean(cleaning: Cleaning) -> None:
@@ -142,25 +168,28 @@ def clean(cleaning: Cleaning) -> None:
     if cleaning.drops or cleaning.mends:
         unpack(paths)
     for drop in cleaning.drops:
+        store = paths.kept if drop.keeps else paths
         if drop.file is not None:
             with store_errors(drop.file, "deleted"):
                 drop.file.unlink(missing_ok=True)
         elif not drop.analyzer:
             continue
         elif drop.epochs:
-            retract(paths, drop.probe, drop.analyzer, drop.epochs)
+            retract(store, drop.probe, drop.analyzer, drop.epochs)
         else:
-            drop_group(paths, drop.probe, drop.analyzer)
+            drop_group(store, drop.probe, drop.analyzer)
     for place in cleaning.mends:
         if place.endswith("/committed"):
-            mend_flags(paths, *place.split("/")[:2])
+            store = paths.kept if place.startswith(paths.kept.prefix) else paths
+            mend_flags(store, *place.removeprefix(store.prefix).split("/")[:2])
     if not cleaning.drops and not cleaning.mends:
         return
-    if any(
-        f.state == DAMAGED for f in check_root(paths)
-    ):  # it was, or a group that is dropped was consolidated
-        mend_root(paths)
-    sweep_leftovers(paths)
+    for store in (paths, paths.kept):
+        # It was damaged, or a group that is dropped was consolidated.
+        if any(f.state == DAMAGED for f in check_root(store)):
+            mend_root(store)
+        sweep_leftovers(store)
+    forget_hooks(paths)
 
 
 def _of_group(finding: Finding) -> bool:
@@ -178,9 +207,10 @@ def _drop(
 ) -> Drop | None:
     keys, commits = keys_of(paths, *group), Commits.of(paths, *group)
     sizes = [keys.size(key) for key in keys.below()] + [f.stat().st_size for f in _files(commits.folder)]
-    everything = Drop("", *group, files=len(sizes), bytes=sum(sizes))
+    name = paths.prefix + "/".join(group)
+    everything = Drop("", *group, files=len(sizes), bytes=sum(sizes), keeps=paths.keeps)
     if judged is not None and judged.state == UNJUDGED:
-        cleaning.kept["/".join(group)] = judged.why
+        cleaning.kept[name] = judged.why
         return None
     if judged is not None and judged.state == ORPHAN:
         return evolve(everything, why=judged.why)
@@ -195,14 +225,14 @@ def _drop(
     if not judged.bound and unbound:
         return evolve(everything, why="family.json does not list its analyzer")
     if not judged.bound and judged.fresh:
-        cleaning.kept["/".join(group)] = "fresh, though family.json does not list it; --unbound drops it"
+        cleaning.kept[name] = "fresh, though family.json does not list it; --unbound drops it"
     if None in judged.stale:
         return evolve(everything, why="stale")
     if unsure := sorted(e for e in judged.damaged - unreadable if e is not None):
         said_ = f"epoch {some_of(unsure)} cannot be judged: a checkpoint (or the reference) is damaged"
-        cleaning.kept["/".join(group)] = said_
+        cleaning.kept[name] = said_
     if None in judged.damaged:
-        cleaning.kept["/".join(group)] = "cannot be judged: a checkpoint is damaged"
+        cleaning.kept[name] = "cannot be judged: a checkpoint is damaged"
     if not going:
         return None
     why = ", ".join(
@@ -224,6 +254,7 @@ def _drop(
         kept=len(held.keys() - going),
         files=sum(one.left is None for one in freed),
         bytes=sum(one.size for one in freed),
+        keeps=paths.keeps,
     )
 
 

@@ -7,6 +7,7 @@ pattern expands, and an analyzer learns how many layers there are, when the mode
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,25 @@ def recorded_hooks(variant: Variant, probe: str, n_ctx: int, dtype: str) -> Reco
         return RecordedHooks(data["hooks"]) if usable else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def forget_hooks(paths: VariantPaths) -> None:
+    """Remove what is recorded for probes of which no activations are kept any more, and what is empty then.
+
+    The variant's lock must be held.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    root, commits = paths.kept.artifacts, paths.kept.commits
+    with store_errors(paths.root, "written"):
+        for folder in sorted(commits.glob("*/")):
+            if not (root / folder.name).is_dir():
+                (folder / "hooks.json").unlink(missing_ok=True)
+                folder.rmdir()
+        if commits.is_dir() and not any(commits.iterdir()):
+            commits.rmdir()
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def _made_for(variant: Variant, n_ctx: int, dtype: str) -> str:

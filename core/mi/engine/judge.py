@@ -11,7 +11,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from mi.domain.keep import Keep
 from mi.domain.workspace import FamilyResults, Variant
+from mi.engine.bench import made_with
 from mi.engine.family import FamilyScope, Share, family_scope
 from mi.engine.graph import close
 from mi.engine.plan import Plan, make_plan
@@ -45,6 +47,7 @@ class Judgement:
         span: of an analyzer over a whole trajectory.
         share: of an analyzer over a family.
         scope: the family's analyzers that it was judged with.
+        kept: of a site's kept activations, whose ``analyzer`` is ``keep:<site>``: what they are.
     """
 
     probe: str
@@ -60,12 +63,34 @@ class Judgement:
     span: Span | None = field(default=None, repr=False)
     share: Share | None = field(default=None, repr=False)
     scope: FamilyScope | None = field(default=None, repr=False)
+    kept: KeptGroup | None = None
+
+    @property
+    def group(self) -> str:
+        """The name of its zarr group."""
+        return self.kept.group if self.kept is not None else self.analyzer
+
+    @property
+    def computable(self) -> frozenset[int | None]:
+        """Fresh results that can be computed again: their checkpoint is there, and the reference's."""
+        if self.kept is not None:
+            return self.fresh - self.kept.absent
+        if self.plan is None or not self.plan.known.absent:
+            return self.fresh
+        items = self.plan.bench.items.values()
+        if self.plan.reference in self.plan.known.absent and any(
+            need.at == "reference" for item in items for need in item.analyzer.artifacts
+        ):
+            return self.fresh & frozenset({None})
+        return self.fresh - frozenset(self.plan.known.absent)
 
     @property
     def paths(self) -> VariantPaths:
         """Where it lies; of a judged group."""
         if self.scope is not None:
             return self.scope.paths
+        if self.kept is not None:
+            return self.kept.paths
         assert self.plan is not None
         return self.plan.bench.paths
 
@@ -74,6 +99,8 @@ class Judgement:
         """With what it would be made now; of a judged group."""
         if self.scope is not None:
             return self.scope.provenance
+        if self.kept is not None:
+            return made_with(self.kept.device, self.kept.pass_dtype)
         assert self.plan is not None
         return self.plan.bench.provenance
 
@@ -86,6 +113,29 @@ class Judgement:
             return self.span.spec
         assert self.plan is not None
         return self.plan.bench.group(self.plan.bench.items[self.analyzer])
+
+
+@frozen
+class KeptGroup:
+    """Kept activations of one site.
+
+    Attributes:
+        paths: the variant's, of kept activations.
+        group: the name of their zarr group.
+        keep: the request that they answer; None where the group is damaged.
+        dtype: the data type in which they are stored.
+        pass_dtype: the precision of the pass.
+        device: where they would be captured again.
+        absent: epochs whose checkpoint is gone.
+    """
+
+    paths: VariantPaths
+    group: str
+    keep: Keep | None
+    dtype: str
+    pass_dtype: str = "float32"
+    device: str = "cpu"
+    absent: frozenset[int] = frozenset()
 
 
 def judge(
@@ -248,7 +298,8 @@ def _judged(plan: Plan, ids: Sequence[str], bound: set[str], without_gone: bool)
     committed: dict[str, Mapping[int, str]] = {}
     for id, work in plan.work.items():
         held = _held(paths, probe, id)
-        gone = held.keys() - there
+        # What is kept of an absent checkpoint says which bytes it had; not always what follows from them.
+        gone = held.keys() - there | (held.keys() & plan.known.absent.keys() - work.fingerprints.keys())
         unread = held.keys() & plan.damaged.keys()
         fresh = work.keep.keys() & work.fingerprints.keys()
         stale = {e for e in held.keys() - gone - unread - fresh if held[e] != work.fingerprints[e]}

@@ -22,6 +22,7 @@ from mi.engine.guard import unrecorded
 from mi.engine.keep import OUTPUT, content_of, identity
 from mi.errors import MiError, PlanError
 from mi.store.arrays import Array
+from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import list_checkpoints
 from mi.store.commits import Commits
 from mi.store.files import store_errors
@@ -176,6 +177,7 @@ class KeptReader:
     rows: int
     device: str
     _open: dict[str, _Open] = field(factory=dict)
+    _bad: dict[int | None, int] | None = None
 
     def read(self, epoch: int, sites: Sequence[Site], rows: slice | None = None) -> dict[str, torch.Tensor]:
         """Site key -> tensor, rows first, not to be edited: as a pass would have left it.
@@ -212,13 +214,14 @@ class KeptReader:
                 return int(made["batch"])
         return self.rows
 
-    def nonfinite(self, epoch: int, sites: Sequence[Site]) -> int:
-        """How many of the checkpoint's weights were not finite, as the commit records have it."""
-        for site in sites:
-            bad = Commits.of(self.paths.kept, self.probe, group_name(site)).nonfinite().get(epoch, {})
-            if WEIGHTS in bad:
-                return bad[WEIGHTS]
-        return 0
+    def nonfinite(self, epoch: int) -> int:
+        """How many of the checkpoint's weights were not finite when its activations were kept."""
+        if self._bad is None:
+            self._bad = {}
+            for group in ArtifactReader(self.paths.kept).analyzers(self.probe):
+                told = Commits.of(self.paths.kept, self.probe, group).nonfinite()
+                self._bad |= {e: cells[WEIGHTS] for e, cells in told.items() if WEIGHTS in cells}
+        return self._bad.get(epoch, 0)
 
     def _array(self, site: Site) -> _Open:
         if site.key not in self._open:

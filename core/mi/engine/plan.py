@@ -176,12 +176,21 @@ def _refuse_lost(asked: Iterable[str], work: Mapping[str, Work]) -> None:
 
 
 def _readable(work: Mapping[str, Work], known: Known, digests: Mapping[int, str]) -> tuple[int, ...]:
-    """Stale epochs at which every site that stale work needs is kept."""
+    """Stale epochs that need no pass, since every site that stale work needs is kept.
+
+    Where the checkpoint is gone, work that needs no site is among them: there is nothing else to read.
+    """
     sites: dict[int, set[Site]] = {}
     for one in work.values():
         for epoch in one.stale:
             sites.setdefault(epoch, set()).update(one.item.sites)
-    return tuple(sorted(e for e, some in sites.items() if some and known.holds(some, e, digests[e])))
+    return tuple(
+        sorted(
+            epoch
+            for epoch, some in sites.items()
+            if (some or epoch in known.absent) and known.holds(some, epoch, digests[epoch])
+        )
+    )
 
 
 def _without(

@@ -69,12 +69,15 @@ class Comparison:
 
 
 def draw(judged: Sequence[Judgement], paths: VariantPaths, count: int, seed: int) -> list[Draw]:
-    """``count`` fresh results, drawn at random without repetition; the same for the same seed and store."""
+    """``count`` fresh results, drawn at random without repetition; the same for the same seed and store.
+
+    Kept activations are results too; what has no checkpoint any more cannot be computed again.
+    """
     pool = [
         (one, epoch)
         for one in judged
         if one.state == JUDGED
-        for epoch in sorted(one.fresh, key=lambda e: -1 if e is None else e)
+        for epoch in sorted(one.computable, key=lambda e: -1 if e is None else e)
     ]
     chosen = random.Random(seed).sample(range(len(pool)), min(count, len(pool)))
     return [Draw(*pool[i], made=_made(paths, *pool[i])) for i in sorted(chosen)]
@@ -101,7 +104,9 @@ def recompute(
             some = [d for d in draws if _threads(d.made, before) == threads]
             if isinstance(owner, Variant):
                 with mirror(owner) as copy:
-                    yield from _checkpoints(copy, [d for d in some if d.epoch is not None], progress)
+                    mine = [d for d in some if d.epoch is not None and d.judged.kept is None]
+                    yield from _checkpoints(copy, mine, progress)
+                    yield from _activations(copy, [d for d in some if d.judged.kept], progress)
             yield from (_span(d) for d in some if d.epoch is None)
     finally:
         torch.set_num_threads(before)
@@ -151,6 +156,33 @@ def _checkpoints(copy: Variant, draws: Sequence[Draw], progress: Progress | None
             yield _compared(one, partial(reader.at, probe, one.judged.analyzer, one.epoch))
 
 
+def _activations(copy: Variant, draws: Sequence[Draw], progress: Progress | None) -> Iterator[Comparison]:
+    """Kept activations: a pass over the checkpoint, which keeps the site again."""
+    for one in draws:
+        kept = one.judged.kept
+        assert kept is not None and kept.keep is not None and one.epoch is not None
+        try:
+            summary = analyze(
+                [copy],
+                analyzers=[],
+                epochs=[one.epoch],
+                probe=one.judged.probe,
+                device=kept.device,
+                dtype=kept.pass_dtype,
+                progress=progress,
+                keep=[kept.keep.site.key],
+                keep_dtype=kept.keep.dtype or None,
+            )
+        except MiError as error:
+            yield Comparison(one, "failed", str(error))
+            continue
+        if summary.failures:
+            yield Comparison(one, "failed", summary.failures[0].message)
+            continue
+        reader = ArtifactReader(VariantPaths(copy.folder).kept)
+        yield _compared(one, partial(reader.at, one.judged.probe, kept.group, one.epoch))
+
+
 def _span(one: Draw) -> Comparison:
     """From the stored artifacts that it needs, which are compared for themselves."""
     plan, span, scope, share = one.judged.plan, one.judged.span, one.judged.scope, one.judged.share
@@ -165,9 +197,9 @@ def _compared(one: Draw, again: Callable[[], Arrays]) -> Comparison:
     try:
         here = again()
         if one.epoch is not None:
-            held: Arrays = reader.at(probe, one.judged.analyzer, one.epoch)
+            held: Arrays = reader.at(probe, one.judged.group, one.epoch)
         else:
-            data = reader.dataset(probe, one.judged.analyzer)
+            data = reader.dataset(probe, one.judged.group)
             held = {str(name): np.asarray(data[name].values) for name in data.data_vars}
     except MiError as error:
         return Comparison(one, "failed", str(error))
@@ -215,7 +247,7 @@ def _threads(made: Mapping[str, Any], default: int) -> int:
 
 
 def _made(paths: VariantPaths, one: Judgement, epoch: int | None) -> Mapping[str, Any]:
-    for epochs, made in Commits.of(paths, one.probe, one.analyzer).provenance():
+    for epochs, made in Commits.of(paths.kept if one.kept else paths, one.probe, one.group).provenance():
         if epoch in epochs:
             return made
     return {}

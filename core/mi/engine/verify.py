@@ -12,6 +12,7 @@ from attrs import define, field
 from mi.domain.workspace import FamilyResults, Variant
 from mi.engine.analyze import Progress
 from mi.engine.judge import JUDGED, ORPHAN, Judgement, judge, judge_family
+from mi.engine.kept_judge import judge_kept
 from mi.engine.readahead import read_weights
 from mi.engine.recompute import Comparison, draw, recompute
 from mi.engine.session import Session
@@ -102,12 +103,14 @@ def verify(
         raise LockedError(f"{held(paths)}; verify it when that is done")
     session = session or Session({owner.workspace.root: owner.workspace})
     verdict = Verdict(owner.id, seed)
-    whole = _files(paths, verdict, watcher)
-    broken = set(groups_of(paths)) - whole
+    broken = _files(paths, verdict, watcher)
+    but = {(probe, group) for store, probe, group in broken if not store.keeps}
     if isinstance(owner, Variant):
-        judged = judge(session, owner, device=device, but=broken)
+        judged = judge(session, owner, device=device, but=but)
+        but = {(probe, group) for store, probe, group in broken if store.keeps}
+        judged += judge_kept(owner, device=device, but=but)
     else:
-        judged = judge_family(session, owner, but=broken)
+        judged = judge_family(session, owner, but=but)
     for one in judged:
         verdict.fresh += len(one.fresh)
         verdict.stale += len(one.stale)
@@ -128,28 +131,30 @@ def verify(
     return verdict
 
 
-def _files(paths: VariantPaths, verdict: Verdict, watcher: Watcher | None) -> set[tuple[str, str]]:
-    """Read everything; the groups that are whole."""
-    groups = groups_of(paths)
+def _files(
+    paths: VariantPaths, verdict: Verdict, watcher: Watcher | None
+) -> list[tuple[VariantPaths, str, str]]:
+    """Read everything; the groups (of artifacts, or of kept activations) that are not whole."""
+    groups = [(store, *group) for store in (paths, paths.kept) for group in groups_of(store)]
 
     def seen(_: Path) -> None:
         if watcher is not None:
             watcher.read()
 
     if watcher is not None:
-        files = sum(chunks_of(paths, *group) for group in groups) + len(list_checkpoints(paths))
+        files = sum(chunks_of(*group) for group in groups) + len(list_checkpoints(paths))
         watcher.reading(verdict.variant.partition("/")[2], files)
     tally = Tally(seen)
     verdict.findings += check_files(paths, tally, deep=True)
-    whole = set()
-    for probe, analyzer in groups:
-        found = list(check_group(paths, probe, analyzer, tally, deep=True))
+    broken = []
+    for group in groups:
+        found = list(check_group(*group, tally, deep=True))
         verdict.findings += found
-        if not any(f.state == DAMAGED for f in found):
-            whole.add((probe, analyzer))
+        if any(f.state == DAMAGED for f in found):
+            broken.append(group)
     verdict.groups = len(groups)
     verdict.chunks, verdict.bytes, verdict.checkpoints = tally.chunks, tally.bytes, tally.checkpoints
-    return whole
+    return broken
 
 
 def _said(one: Judgement) -> Iterator[Finding]:
@@ -164,12 +169,12 @@ def _said(one: Judgement) -> Iterator[Finding]:
     held = len(one.fresh | one.stale | one.gone | one.damaged)
     if one.stale:
         what = "stale" if None in one.stale else f"{len(one.stale)} of {held} epochs are stale"
-        yield Finding(STALE, where, what, "analyze")
+        yield Finding(STALE, where, what, "clean" if one.kept else "analyze")
     if epochs := sorted(e for e in one.gone if e is not None):
         yield Finding(NOTE, where, f"results whose checkpoint is gone, at epoch {some_of(epochs)}", "clean")
     if not one.bound:
         yield Finding(NOTE, where, "family.json does not list the analyzer (any more)")
-    if one.fresh and one.spec is not None:
+    if one.fresh and one.kept is None and one.spec is not None:  # of a kept site nothing is declared
         yield from _declared(one, one.spec, where)
     flagged = [e for e in _flagged(one) if e is not None]
     if flagged:
@@ -206,7 +211,7 @@ def _plain(value: object) -> str:
 def _flagged(one: Judgement) -> list[int | None]:
     from mi.store.commits import Commits
 
-    found = Commits.of(one.paths, one.probe, one.analyzer).nonfinite()
+    found = Commits.of(one.paths, one.probe, one.group).nonfinite()
     return sorted(found, key=lambda e: -1 if e is None else e)
 
 

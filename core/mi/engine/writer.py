@@ -50,11 +50,6 @@ class BlockWriter:
             results: analyzer -> result, in an order in which needs come first.
             bad_weights: said with the results.
 
-        Args:
-            epoch: the checkpoint's.
-            results: analyzer -> arrays.
-            bad_weights: how many of its weights are not finite; None to count them.
-
         Raises:
             StoreError: an earlier checkpoint's results could not be written.
         """

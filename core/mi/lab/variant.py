@@ -139,6 +139,34 @@ class LabVariant:
                 ) from None
             raise
 
+    def activations(self, site: str, probe: str | None = None) -> xr.DataArray:
+        """Activations that ``mi analyze --keep`` stored, over all epochs kept, lazy: no model is built.
+
+        Dimensions are ``epoch``, the probe's axes (or ``row``), then the site's own.
+
+        Args:
+            site: as it was kept, ``blocks.0.mlp.hook_post@-1``.
+            probe: the saved probe; the family's default by default.
+
+        Raises:
+            UnknownNameError: nothing is kept of this site; the message names the nearest that is.
+            StoreError: damage.
+        """
+        from urllib.parse import unquote
+
+        from mi.domain.analyzer import Site
+        from mi.domain.keep import group_name
+        from mi.engine.keep import OUTPUT
+        from mi.errors import unknown
+        from mi.store.artifacts import ArtifactReader
+
+        name, reader = probe or self.family.default_probe, ArtifactReader(self._paths.kept)
+        groups = reader.analyzers(name)
+        if group_name(Site.parse(site)) not in groups:
+            known = [unquote(group) for group in groups]
+            raise unknown(f"site kept of {self.id} over probe {name}", site, known)
+        return reader.dataset(name, group_name(Site.parse(site)))[OUTPUT]
+
     def at(self, epoch: float, *, nearest: bool = False, probe: str | None = None) -> Moment:
         """One checkpoint, to look at.
 

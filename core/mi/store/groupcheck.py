@@ -46,7 +46,7 @@ def check_group(
     """
     keys, commits = keys_of(paths, probe, analyzer), Commits.of(paths, probe, analyzer)
     path = keys.file()
-    name = f"{probe}/{analyzer}"
+    name = f"{paths.prefix}{probe}/{analyzer}"
     try:
         held, whole = commits.read(), commits.whole()
     except MiError as error:

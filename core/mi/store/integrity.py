@@ -58,6 +58,8 @@ def mending(finding: Finding, variant: str) -> str:
         return "put the file back from a copy, or remove it: then its epoch is no checkpoint any more"
     if finding.mend == "clean":
         return f"mi clean {variant}"
+    if finding.mend == "analyze" and finding.where.startswith("activations.zarr"):
+        return f"mi clean {variant}, and keep it again: mi analyze {variant} --keep SITE"
     if finding.mend == "analyze":
         clean = f"mi clean {variant} && " if finding.state == DAMAGED else ""
         return f"{clean}mi analyze {variant}"
@@ -98,6 +100,7 @@ def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Fi
     yield from _weights(paths, tally, deep)
     yield from _losses(paths, tally)
     yield from check_root(paths)
+    yield from check_root(paths.kept)
     for file in leftovers(paths):
         yield Finding(LEFT, said(paths, file), "left behind by a process that was killed", "clean")
 
@@ -107,8 +110,8 @@ def leftovers(paths: VariantPaths) -> list[Path]:
     found = {paths.staging} if paths.staging.is_dir() and any(paths.staging.iterdir()) else set()
     if paths.artifacts.is_dir() and paths.packed.exists():  # killed while packing: the folder counts
         found.add(paths.packed)
-    folders = (paths.artifacts, paths.commits, paths.checkpoints, paths.states, paths.losses)
-    for folder in folders:
+    written = [paths.artifacts, paths.commits, paths.kept.artifacts, paths.kept.commits]
+    for folder in (*written, paths.checkpoints, paths.states, paths.losses):
         if folder.is_dir():
             found.update(folder.rglob("*.partial"))
     if paths.root.is_dir():

@@ -56,6 +56,11 @@ class VariantPaths:
         return self.root / ("activations.zarr" if self.keeps else "artifacts.zarr")
 
     @property
+    def prefix(self) -> str:
+        """What stands before ``<probe>/<analyzer>`` in messages."""
+        return "activations.zarr/" if self.keeps else ""
+
+    @property
     def packed(self) -> Path:
         """The same in one file, where it is packed; the folder, if there is one, is what counts."""
         return self.artifacts.with_name(f"{self.artifacts.name}.zip")
