@@ -20,7 +20,7 @@ import numpy as np
 from mi.errors import PlanError, PluginError
 
 _SMALL = 2**16  # bytes
-_COLUMNS = 1021  # 8-byte words; a prime, so that rows of no array fall into step with it
+_COLUMNS = 1021  # 8-byte words; no usual length shares a divisor with it, so rows never fall into step
 
 
 def unrecorded(device: str) -> AbstractContextManager[Any]:
