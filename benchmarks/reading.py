@@ -37,7 +37,9 @@ from common import (
 
 FULL = {"prime": 113, "checkpoints": 95, "rounds": 5, "looks": 20, "stride": 10}
 FASTER = 10
-OPENED, HELD, PAGE = "opened for it", "a dataset held open", "an open page, from memory"
+FIRST, OPENED = "opened for the first time", "opened for it"
+HELD, LAZY, PAGE = "held open", "an xarray dataset held open", "an open page, from memory"
+ONE = "one epoch of all panels"
 SMALL = ("modular_arithmetic.progress_measures", "restricted_loss_test")
 VECTOR = ("modular_arithmetic.logit_spectrum", "trig_coefficient")
 MATRIX = ("modular_arithmetic.neuron_frequencies", "fraction")
@@ -100,6 +102,7 @@ class Looks:
                 make_frames(data[panel.id], panel, check_options(panel.id, panel.options, chosen))
             )
         self.lazy = {id: reader.dataset(self.probe, id) for id in self.reads}
+        self.held = {id: reader.open(self.probe, id) for id in self.reads}
 
     # One epoch of everything that the panels read; each array's values are really there at the end.
 
@@ -117,13 +120,22 @@ class Looks:
     def store_epoch(self, epoch: int) -> int:
         from mi.store.artifacts import ArtifactReader
 
-        reader, total = ArtifactReader(self.paths), 0
-        for id in self.reads:
-            if id in self.epochal:
-                total += sum(values.nbytes for values in reader.at(self.probe, id, epoch).values())
-            else:
-                total += sum(v.values.nbytes for v in reader.dataset(self.probe, id).data_vars.values())
-        return total
+        reader = ArtifactReader(self.paths)
+        found = [reader.at(self.probe, id, epoch) for id in self.reads]
+        return sum(values.nbytes for arrays in found for values in arrays.values())
+
+    def first_epoch(self, epoch: int) -> int:
+        """With nothing known of the groups: a process's first look."""
+        from mi.store import commits, groups
+
+        groups._SEEN.clear()
+        commits._SEEN.clear()
+        return self.store_epoch(epoch)
+
+    def held_epoch(self, epoch: int) -> int:
+        """From groups that stay open and hold small chunks that were decoded before."""
+        found = [held.at(epoch) for held in self.held.values()]
+        return sum(values.nbytes for arrays in found for values in arrays.values())
 
     def lazy_epoch(self, epoch: int) -> int:
         """From datasets that stay open and hold no values."""
@@ -183,12 +195,21 @@ class Looks:
         return int(self.loaded[id][name].values.nbytes)
 
 
-def questions(looks: Looks) -> dict[str, tuple[Callable[[int], int], dict[str, Callable[[int], int]]]]:
+Questions = Mapping[str, tuple[Callable[[int], int], Mapping[str, Callable[[int], int]]]]
+
+
+def questions(looks: Looks) -> Questions:
     """Question -> how the npz layout answers, and our ways by name."""
     asked: dict[str, Any] = {
-        "one epoch of all panels": (
+        ONE: (
             looks.npz_epoch,
-            {OPENED: looks.store_epoch, HELD: looks.lazy_epoch, PAGE: looks.page_epoch},
+            {
+                FIRST: looks.first_epoch,
+                OPENED: looks.store_epoch,
+                HELD: looks.held_epoch,
+                LAZY: looks.lazy_epoch,
+                PAGE: looks.page_epoch,
+            },
         ),
         "all epochs of all panels": (looks.npz_everything, {"opening a page": looks.page_everything}),
     }
@@ -197,7 +218,7 @@ def questions(looks: Looks) -> dict[str, tuple[Callable[[int], int], dict[str, C
             lambda _, id=id, name=name: looks.npz_path(id, name),
             {
                 OPENED: lambda _, id=id, name=name: looks.store_path(id, name),
-                HELD: lambda _, id=id, name=name: looks.lazy_path(id, name),
+                LAZY: lambda _, id=id, name=name: looks.lazy_path(id, name),
                 PAGE: lambda _, id=id, name=name: looks.page_path(id, name),
             },
         )
@@ -205,12 +226,12 @@ def questions(looks: Looks) -> dict[str, tuple[Callable[[int], int], dict[str, C
 
 
 def measure(
-    looks: Looks, given: Any, files: Sequence[Path]
+    looks: Looks, asked: Questions, given: Any, files: Sequence[Path]
 ) -> tuple[list[list[str]], dict[str, float], float]:
     """Rows of the table; question and way -> ratio, warm and cold; share of pages that were not dropped."""
     dice = random.Random(0)
     rows, ratios, stayed = [], {}, 0.0
-    for question, (plain_way, ours) in questions(looks).items():
+    for question, (plain_way, ours) in asked.items():
         ways = {"npz": plain_way, **ours}
         few = max(given.looks // 5, 2) if "all epochs" in question else given.looks
         for cold in (False, True):
@@ -244,10 +265,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = settle(parser, argv)
     machine = Machine()
     with place() as folder:
+        from chunks import compared
         from store import Sizes, arrays_of, sizes, write_npz
 
         from mi.engine.analyze import analyze
         from mi.store.layout import VariantPaths
+        from mi.store.pack import pack
 
         variant = make_variant(
             folder / "workspace", given.checkpoints, stride=given.stride, prime=given.prime
@@ -260,9 +283,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         paths = VariantPaths(variant.folder)
         ours, theirs = Sizes([paths.artifacts, paths.commits]), Sizes([folder / "npz"])
         looks = Looks(variant, folder / "npz")
-        answers = measure(looks, given, [*ours.files, *theirs.files])
-        publish(given, "store", sizes(given, ours, theirs, arrays_of(variant)))
-        publish(given, "reading", report(given, machine, looks, *answers))
+        rows, ratios, stayed = measure(looks, questions(looks), given, [*ours.files, *theirs.files])
+        arrays, codecs = arrays_of(variant), compared(variant)
+        pack(paths)
+        packed = Sizes([paths.commits], [paths.packed])
+        looks = Looks(variant, folder / "npz")
+        asked = {f"{ONE}, packed": (looks.npz_epoch, {FIRST: looks.first_epoch, HELD: looks.held_epoch})}
+        more = measure(looks, asked, given, [*packed.files, *theirs.files])
+        publish(given, "store", sizes(given, ours, packed, theirs, arrays, codecs))
+        publish(given, "reading", report(given, machine, looks, [*rows, *more[0]], ratios, stayed))
 
 
 def report(
@@ -278,11 +307,12 @@ def report(
     checks = []
     path = f"a number over all epochs (`{SMALL[1]}`)"
     for question, way in (
-        ("one epoch of all panels", OPENED),
-        ("one epoch of all panels", HELD),
-        ("one epoch of all panels", PAGE),
+        (ONE, FIRST),
+        (ONE, OPENED),
+        (ONE, HELD),
+        (ONE, PAGE),
         (path, OPENED),
-        (path, HELD),
+        (path, LAZY),
         (path, PAGE),
     ):
         both = [ratios[f"{question}|{way}|{state}"] for state in ("warm", "cold")]
@@ -301,9 +331,12 @@ alternating rounds. \
 {chr(10).join(body)}
 
 Cold: `posix_fadvise(DONTNEED)` on every file of both layouts before each look; {100 * stayed:.0f} % of
-their pages stayed. Opened for it: nothing is held but imported modules. A dataset held open holds metadata
-and coordinates, and reads values each time. An open page holds arrays and frames in memory, as `mi serve`
-does, after "opening a page"; it reads nothing, warm or cold, while a script over the npz layout reads again.
+their pages stayed. Opened for the first time: nothing is known of the groups. Opened for it: a new reader in
+a process that has read the groups before, so that it knows their metadata; it holds no values. Held open:
+metadata and coordinates, and up to 32 MiB a group of decoded chunks that hold several epochs, so small
+results; the others are read each time. An xarray dataset held open is the same behind xarray's own indexing.
+An open page holds arrays and frames in memory, as `mi serve` does, after "opening a page"; it reads nothing,
+warm or cold, while a script over the npz layout reads again.
 
 Target: {FASTER} × faster.
 

@@ -33,8 +33,8 @@ def write_npz(variant: Any, folder: Path) -> None:
 class Sizes:
     """Files below some folders: how many, their bytes, and the disk blocks that they fill."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._of([p for folder in folders for p in folder.rglob("*") if p.is_file()])
+    def __init__(self, folders: Iterable[Path], files: Iterable[Path] = ()) -> None:
+        self._of([*files, *(p for folder in folders for p in folder.rglob("*") if p.is_file())])
 
     def _of(self, files: list[Path]) -> None:
         stats = [p.stat() for p in files]
@@ -51,14 +51,15 @@ class Sizes:
 
 @frozen
 class Stored:
-    """One array of the store: what it is, its bytes before compression and as stored, and its chunks."""
+    """One array of the store: what it is, its bytes before compression and as stored, and how it lies."""
 
     name: str
     dims: str
     dtype: str
     raw: int
     stored: int
-    chunks: int
+    files: int
+    codec: str
 
 
 def arrays_of(variant: Any) -> list[Stored]:
@@ -66,16 +67,20 @@ def arrays_of(variant: Any) -> list[Stored]:
     import numpy as np
     import plain
 
+    from mi.store.groups import open_group
+    from mi.store.keys import keys_of
     from mi.store.layout import VariantPaths
 
+    groups: dict[str, Any] = {}
     bench = plain.bench_of(variant)
-    root, rows = VariantPaths(variant.folder).artifacts / bench.probe_name, []
+    paths, rows = VariantPaths(variant.folder), []
     epochs = len(bench.subject.epochs)
     for item in bench.items.values():
         spec = bench.group(item, bench.subject.epochs)
         for array in spec.arrays:
             raw = int(np.prod(spec.shape(array, epochs))) * np.dtype(array.dtype).itemsize
-            place = root / item.id / array.name
+            held = groups.setdefault(item.id, open_group(keys_of(paths, bench.probe_name, item.id))).arrays
+            place = paths.artifacts / bench.probe_name / item.id / array.name
             chunks = Sizes([place]).without(place / "zarr.json")
             rows.append(
                 Stored(
@@ -85,9 +90,20 @@ def arrays_of(variant: Any) -> list[Stored]:
                     raw,
                     chunks.bytes,
                     chunks.count,
+                    codec_of(held[array.name]),
                 )
             )
     return rows
+
+
+def codec_of(array: Any) -> str:
+    """How its chunks are made, and how many epochs each holds."""
+    steps = dict(array.chain.steps)
+    shuffles = {"shuffle": "bytes shuffled, lz4", "bitshuffle": "bits shuffled, lz4"}
+    how = shuffles[steps["blosc"]["shuffle"]] if "blosc" in steps else ", ".join(steps)
+    if array.dims[:1] != ("epoch",):
+        return how
+    return f"{how}; an epoch a chunk" if array.by_row else f"{how}; {array.chunks[0]} epochs a chunk"
 
 
 def why(dtype: str) -> str:
@@ -100,12 +116,14 @@ def why(dtype: str) -> str:
     return "whole numbers in the smallest type that holds them all"
 
 
-def sizes(given: Any, ours: Sizes, theirs: Sizes, arrays: list[Stored]) -> str:
-    fewer, less = theirs.count / ours.count, theirs.bytes / ours.bytes
+def sizes(given: Any, ours: Sizes, packed: Sizes, theirs: Sizes, arrays: list[Stored], codecs: str) -> str:
+    fewer, less = theirs.count / packed.count, theirs.bytes / packed.bytes
     rows: list[list[object]] = [
         ["npz an analyzer and epoch", theirs.count, size(theirs.bytes), size(theirs.blocks)],
         ["our store, with commit records", ours.count, size(ours.bytes), size(ours.blocks)],
-        ["ratio", f"{fewer:.1f}", f"{less:.2f}", f"{theirs.blocks / ours.blocks:.2f}"],
+        _ratio("ratio", theirs, ours),
+        ["packed (`mi pack`), with commit records", packed.count, size(packed.bytes), size(packed.blocks)],
+        _ratio("ratio, packed", theirs, packed),
     ]
     by_dtype: dict[str, list[Stored]] = {}
     for array in arrays:
@@ -127,7 +145,8 @@ def sizes(given: Any, ours: Sizes, theirs: Sizes, arrays: list[Stored]) -> str:
             size(a.raw),
             size(a.stored),
             f"{a.raw / max(a.stored, 1):.1f}",
-            a.chunks,
+            a.files,
+            a.codec,
         ]
         for a in sorted(arrays, key=lambda a: -a.stored)
     ]
@@ -141,7 +160,7 @@ The same results at the same precision on both sides; the npz files are `numpy.s
 
 {table(["layout", "files", "bytes", "on disk, in blocks"], rows)}
 
-Targets: 1/{BYTES} of the bytes: {verdict(less >= BYTES)} ({less:.2f} ×);
+Targets, packed: 1/{BYTES} of the bytes: {verdict(less >= BYTES)} ({less:.2f} ×);
 1/{FILES} of the files: {verdict(fewer >= FILES)} ({fewer:.1f} ×).
 Of our bytes {size(data)} are arrays and {size(ours.bytes - data)} are metadata, coordinates and commit
 records.
@@ -151,6 +170,19 @@ No array is a copy of the checkpoint.
 
 <details><summary>Every array</summary>
 
-{table(["array", "dims", "precision", "uncompressed", "stored", "ratio", "chunks"], every)}
+{table(["array", "dims", "precision", "uncompressed", "stored", "ratio", "files", "chunks"], every)}
 
-</details>"""
+</details>
+
+The same one-epoch chunks in other ways, each with a checksum; processor time of one chunk, one run:
+
+{codecs}"""
+
+
+def _ratio(label: str, theirs: Sizes, ours: Sizes) -> list[object]:
+    return [
+        label,
+        f"{theirs.count / ours.count:.1f}",
+        f"{theirs.bytes / ours.bytes:.2f}",
+        f"{theirs.blocks / ours.blocks:.2f}",
+    ]
