@@ -40,7 +40,7 @@ def compared(variant: Any) -> str:
     """A table: the chunks that hold one epoch, by kind and size, stored in each way."""
     import numpy as np
 
-    from mi.store.codecs import BITS
+    from mi.store.codecs import LARGE
     from mi.store.groupcheck import groups_of
     from mi.store.groups import open_group
     from mi.store.keys import keys_of
@@ -52,8 +52,8 @@ def compared(variant: Any) -> str:
             if not array.by_row:
                 continue
             rows = [np.ascontiguousarray(row) for row in array.read()]
-            large = "large" if rows[0].nbytes >= BITS else "small"
-            kind = f"floating-point, {large}" if array.dtype.kind in "fc" else "whole numbers"
+            large = "large" if rows[0].nbytes >= LARGE else "small"
+            kind = f"{'floating-point' if array.dtype.kind in 'fc' else 'whole numbers'}, {large}"
             for way, (encode, decode) in ways(array.dtype).items():
                 start = time.process_time()
                 stored = [encode(row) for row in rows]

@@ -99,8 +99,10 @@ def arrays_of(variant: Any) -> list[Stored]:
 def codec_of(array: Any) -> str:
     """How its chunks are made, and how many epochs each holds."""
     steps = dict(array.chain.steps)
-    shuffles = {"shuffle": "bytes shuffled, lz4", "bitshuffle": "bits shuffled, lz4"}
-    how = shuffles[steps["blosc"]["shuffle"]] if "blosc" in steps else ", ".join(steps)
+    how = ", ".join(steps)
+    if "blosc" in steps:
+        what = {"shuffle": "bytes", "bitshuffle": "bits"}[steps["blosc"]["shuffle"]]
+        how = f"{what} shuffled, {steps['blosc']['cname']}"
     if array.dims[:1] != ("epoch",):
         return how
     return f"{how}; an epoch a chunk" if array.by_row else f"{how}; {array.chunks[0]} epochs a chunk"

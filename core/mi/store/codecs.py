@@ -4,10 +4,12 @@ What takes zarr hundreds of microseconds a chunk takes tens here: no event loop,
 The bytes are those of zarr's own codecs (``bytes``, ``vlen-utf8``, ``zstd``, ``blosc``, ``crc32c``), so
 either side reads the other's. :func:`chain_of` says None to anything else, which is then zarr's to read.
 
-Which codecs: numbers are shuffled and go through Blosc's LZ4, with a checksum behind. Measured on one-epoch
-chunks of real results, it takes a third of Zstandard's time, and of large floating-point chunks 0.87 of the
-raw bytes, where Zstandard leaves 0.92 (shuffled first) or so, in four times the time; of small ones 0.60
-instead of 0.54, of whole numbers 0.19 instead of 0.14. The dtype and a chunk's size choose the shuffle.
+Which codecs, by a chunk's size and dtype (`benchmarks/reading.py` measures them beside others): numbers are
+shuffled and go through Blosc, with a checksum behind. From 8 kB on bits are shuffled and Zstandard
+compresses, which leaves the fewest bytes (of random digits 0.85 where plain Zstandard leaves 0.92) and is
+read in half of plain Zstandard's time. Smaller chunks go through LZ4: a third of the time for somewhat more
+bytes; they are many and hold little. There the bytes of floating-point numbers are shuffled, the bits of
+whole ones.
 """
 
 from __future__ import annotations
@@ -29,8 +31,7 @@ numcodecs.blosc.use_threads = False
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _TEXT = VLenUTF8()
-# Shuffling bits saves more than shuffling bytes: of floating-point chunks from so many bytes on.
-BITS = 16 * 2**10
+LARGE = 8 * 2**10  # bytes of a chunk from which on compressing well is worth its time
 
 
 def codecs_for(dtype: np.dtype[Any], chunk_bytes: int) -> list[dict[str, Any]]:
@@ -45,11 +46,12 @@ def codecs_for(dtype: np.dtype[Any], chunk_bytes: int) -> list[dict[str, Any]]:
     plain: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
         plain["configuration"] = {"endian": "little"}
+    large = chunk_bytes >= LARGE
     blosc = {
         "typesize": dtype.itemsize // (2 if dtype.kind == "c" else 1),
-        "cname": "lz4",
+        "cname": "zstd" if large else "lz4",
         "clevel": 5,
-        "shuffle": "shuffle" if dtype.kind in "fc" and chunk_bytes < BITS else "bitshuffle",
+        "shuffle": "shuffle" if dtype.kind in "fc" and not large else "bitshuffle",
         "blocksize": 0,
     }
     return [plain, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
