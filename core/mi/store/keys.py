@@ -156,7 +156,8 @@ class Folder:
             stat = os.stat(f"{self.path}/{key}" if key else self.path)
         except OSError:
             return (-1, -1)
-        return (stat.st_ino, stat.st_mtime_ns)  # numbers of deleted folders are used again, times are not
+        # Numbers of deleted files are used again, times within one tick of the clock too; hardly both.
+        return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
     def store(self) -> Any:
         """The same as a store of zarr's, read-only."""
