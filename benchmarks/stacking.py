@@ -187,8 +187,8 @@ processor time a checkpoint, medians of {given.rounds} alternating rounds. \
 - "Whole at best" is `mi analyze` if its passes were stacked and nothing else cost more: \
 {gains[best]:.2f} ×, \
 {span((loop - stack) / given.checkpoints)} a checkpoint, over {cases[best].rows} rows.
-- It is not in the engine. It would save that little where an analysis takes seconds as it is, lose on every \
-larger probe, and make what a checkpoint is computed with depend on which others happen to be stale: one \
+- It is not in the engine. It would save that little where an analysis takes seconds as it is, lose on \
+larger probes, and make what a checkpoint is computed with depend on which others happen to be stale: one \
 damaged file, one analyzer that asks for the model, and a stack is cut differently."""
 
 
