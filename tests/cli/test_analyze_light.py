@@ -1,4 +1,4 @@
-"""Where everything is fresh, ``mi analyze`` imports neither torch nor TransformerLens."""
+"""Where everything is fresh, ``mi analyze`` imports neither torch nor anything else that takes long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from mi.domain.workspace import Workspace
 from mi.testing import run
 
-HEAVY = ("torch", "transformer_lens", "transformers", "safetensors.torch")
+HEAVY = ("torch", "transformer_lens", "transformers", "safetensors.torch", "xarray", "pandas", "zarr")
 SETTINGS = {"modular_addition_1layer": ("prime=7",)}
 
 

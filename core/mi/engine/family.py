@@ -23,12 +23,13 @@ from mi.engine.trajectory import call_whole
 from mi.errors import MiError, NotApplicableError, PluginError
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
-from mi.store.losses import open_losses
+from mi.store.losses import as_dataset, read_losses
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
 from mi.timing import timed
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 
@@ -51,7 +52,7 @@ class Share:
     spec: GroupSpec | None
     epochs: Mapping[str, tuple[int, ...]]
     missing: Mapping[str, str]
-    losses: Mapping[str, xr.Dataset]
+    losses: Mapping[str, Mapping[str, np.ndarray]]
     fingerprint: str
     fresh: bool
     lacking: str
@@ -130,15 +131,15 @@ class FamilyScope:
         said: list[Any] = []
         epochs: dict[str, tuple[int, ...]] = {}
         missing: dict[str, str] = {}
-        losses: dict[str, xr.Dataset] = {}
+        losses: dict[str, Mapping[str, np.ndarray]] = {}
         parameters: dict[str, Mapping[str, Any]] = {}
         self._look()
         for name, one in self.members.items():
             told, axis, why = _needed(item, one)
             if not why and item.analyzer.losses:
                 try:
-                    history = open_losses(VariantPaths(one.variant.folder))
-                    told.append({str(n): history[n].values for n in history.variables})
+                    history = read_losses(VariantPaths(one.variant.folder))
+                    told.append(history)
                     losses[name] = history
                 except MiError as error:
                     why = str(error)
@@ -221,7 +222,7 @@ class FamilyScope:
             subject=FamilySubject(self.family.name, self.probe, parameters),
             artifacts=Declared("artifact", artifacts),
             reference=Declared("reference artifact", reference),
-            losses=share.losses,
+            losses={name: as_dataset(values) for name, values in share.losses.items()},
         )
 
     def _reader(self, variant: str) -> ArtifactReader:

@@ -22,6 +22,7 @@ from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
 from mi.numerics import exactly
 from mi.store.artifacts import ArtifactReader
+from mi.store.losses import open_losses, read_losses
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
 from mi.timing import timed
@@ -85,8 +86,7 @@ def _span(
         said.append(sorted([e, d] for e, d in plan.digests.items() if e in epochs))
     if item.analyzer.losses and not lacking:
         try:
-            losses = _losses(plan)
-            said.append({str(n): losses[n].values for n in losses.variables})
+            said.append(read_losses(plan.bench.paths))
         except MiError as error:
             lacking = str(error)
     ordered = tuple(sorted(epochs))
@@ -150,7 +150,7 @@ def span_data(plan: Plan, span: Span) -> TrajectoryData:
         subject=evolve(subject, context=Declared("context value", context), epochs=span.epochs),
         artifacts=Declared("artifact", artifacts),
         reference=Declared("reference artifact", reference),
-        losses=_losses(plan) if item.analyzer.losses else None,
+        losses=open_losses(plan.bench.paths) if item.analyzer.losses else None,
         checkpoints=(lambda: _weights(plan, span.epochs)) if item.weights else None,
     )
 
@@ -227,12 +227,6 @@ def run_spans(plan: Plan, session: Session) -> tuple[int, list[Failure], dict[st
             failures.append(Failure(plan.variant.name, str(error), span.item.id, details=told))
         seconds[span.item.id] = time.perf_counter() - start
     return computed, failures, seconds, fresh
-
-
-def _losses(plan: Plan) -> xr.Dataset:
-    from mi.store.losses import open_losses
-
-    return open_losses(plan.bench.paths)
 
 
 def _weights(plan: Plan, epochs: tuple[int, ...]) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import xarray as xr
 from attrs import field, frozen
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from mi.errors import StoreError, unknown
-from mi.store.arrays import Array
-from mi.store.commits import Commits, inexact
+from mi.store.commits import Commits
 from mi.store.files import as_store_error
 from mi.store.groups import Group, open_group
 from mi.store.keys import Keys, hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.nodes import NODE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
 
 T = TypeVar("T")
 
@@ -94,7 +93,7 @@ class ArtifactReader:
             StoreError: the group or a commit record is damaged.
         """
         keys, commits = self._keys(probe, analyzer), Commits.of(self.paths, probe, analyzer)
-        guard = _Guard(keys, commits)
+        guard = Guard(keys, commits)
         group = open_group(keys)
         if "committed" not in group.arrays and commits.whole() is None:
             raise unknown("artifacts", f"{probe}/{analyzer}", self._known(probe))
@@ -153,7 +152,7 @@ class Artifacts:
     probe: str
     analyzer: str
     group: Group
-    _guard: _Guard
+    _guard: Guard
     _axis: list[int] = field(init=False)  # epoch at each position, committed or not; empty without epochs
 
     @_axis.default
@@ -190,39 +189,12 @@ class Artifacts:
         Raises:
             StoreError: a coordinate is damaged, a chunk is missing, or the group was computed anew meanwhile.
         """
+        from mi.store.datasets import dataset_of
+
         try:
-            return self._dataset()
+            return dataset_of(self, self._guard, self._axis)
         finally:
             self._guard.check()
-
-    def _dataset(self) -> xr.Dataset:
-        arrays = self.group.arrays
-        index = {}
-        for name, array in arrays.items():
-            if array.dims == (name,):
-                try:
-                    index[name] = _plain(array.read())
-                except Exception as error:
-                    raise as_store_error(array.path, "read", error) from error
-        order = None
-        if "committed" in arrays:
-            places = {e: i for i, e in enumerate(self._axis)}
-            order = [places[e] for e in self._guard.epochs if e in places]
-        if order is not None:
-            index["epoch"] = index["epoch"][order]
-        variables = {}
-        for name, array in arrays.items():
-            if name in index or name == "committed":
-                continue
-            _refuse_gaps(array, order if array.dims[:1] == ("epoch",) else None)
-            lazy = indexing.LazilyIndexedArray(_Stored(array, self._guard))
-            variables[name] = xr.Variable(array.dims, lazy, array.attrs)
-            if order is not None and "epoch" in array.dims and order != list(range(array.shape[0])):
-                variables[name] = variables[name].isel(epoch=order)
-        coords = {n: xr.Variable((n,), values, arrays[n].attrs) for n, values in index.items()}
-        attrs = {**self.group.attrs, "analyzer": self.analyzer, "probe": self.probe}
-        attrs |= {f"from_{name}": epochs for name, epochs in inexact(self._guard.epochs).items()}
-        return xr.Dataset(variables, coords, attrs)
 
 
 class AnewError(StoreError):
@@ -242,7 +214,7 @@ def steady(read: Callable[[], T], tries: int = 5) -> T:
     return read()
 
 
-class _Guard:
+class Guard:
     """Notices that a group was replaced, or an epoch computed anew, behind a dataset that is still in use."""
 
     def __init__(self, keys: Keys, commits: Commits) -> None:
@@ -266,53 +238,5 @@ class _Guard:
         raise AnewError(f"{self.keys.file()}: was computed anew while it was being read; open it again")
 
 
-class _Stored(BackendArray):  # type: ignore[misc]
-    """An array as xarray reads it lazily, with errors said in a sentence."""
-
-    def __init__(self, array: Array, guard: _Guard) -> None:
-        self.array, self.guard = array, guard
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def __deepcopy__(self, memo: Any) -> _Stored:
-        """Itself: xarray copies what it aligns, and nobody writes through it."""
-        return self
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        support = indexing.IndexingSupport.OUTER
-        return indexing.explicit_indexing_adapter(key, self.shape, support, self.read)
-
-    def read(self, key: tuple[Any, ...]) -> Any:
-        """The cells at an outer index.
-
-        Raises:
-            StoreError: a chunk is damaged, or the group was replaced meanwhile.
-        """
-        try:
-            cells = self.array.read(key)
-        except Exception as error:
-            self.guard.check()  # also where reading failed: new chunks do not fit old metadata
-            raise as_store_error(self.array.path, "read", error) from error
-        self.guard.check()
-        return cells
-
-
 def _groups(keys: Keys) -> list[str]:
     return [name for name in keys.children() if keys.exists(f"{name}/{NODE}")]
-
-
-def _plain(values: np.ndarray) -> np.ndarray:
-    """Coordinates as numpy's own types: strings of variable length as ``<U``."""
-    return np.array(values.tolist(), dtype=str) if values.dtype.kind in "OT" else values
-
-
-def _refuse_gaps(array: Array, positions: Sequence[int] | None) -> None:
-    """Say now, and not at some later look, that a chunk which ought to be there is not."""
-    starts = {0}
-    if positions is not None:
-        step = array.chunks[0]
-        starts = {p // step * step for p in positions}
-    for low in sorted(starts):
-        high = None if positions is None else min(low + array.chunks[0], array.shape[0])
-        for file in array.files(low, high):
-            if not array.keys.exists(array.key(file)):
-                raise array.missing(file)

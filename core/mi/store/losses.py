@@ -75,8 +75,23 @@ def open_losses(paths: VariantPaths) -> xr.Dataset:
     Raises:
         StoreError: there is no loss history yet, or it is damaged.
     """
+    return as_dataset(read_losses(paths))
+
+
+def as_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """What :func:`read_losses` gives, as :func:`open_losses` gives it."""
     import xarray as xr
 
+    metrics = {name: ("epoch", one) for name, one in values.items() if name != "epoch"}
+    return xr.Dataset(metrics, coords={"epoch": ("epoch", values["epoch"], _AXIS)})
+
+
+def read_losses(paths: VariantPaths) -> dict[str, np.ndarray]:
+    """Each metric, in the order in which they are shown, and ``epoch``: :func:`open_losses` without xarray.
+
+    Raises:
+        StoreError: there is no loss history yet, or it is damaged.
+    """
     following, previous = _generations(paths.losses)
     # Between the two renames of a replacement the new store is already complete.
     path = following if previous.exists() and not paths.losses.exists() else paths.losses
@@ -88,10 +103,7 @@ def open_losses(paths: VariantPaths) -> xr.Dataset:
     for values in stored.values():
         measured |= ~np.isnan(values)
     length = int(np.flatnonzero(measured).max(initial=-1)) + 1
-    return xr.Dataset(
-        {name: ("epoch", stored[name][:length]) for name in _order(path, stored)},
-        coords={"epoch": ("epoch", epoch[:length], _AXIS)},
-    )
+    return {**{name: stored[name][:length] for name in _order(path, stored)}, "epoch": epoch[:length]}
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
