@@ -27,6 +27,11 @@ class TestTinyAnalyzers(AnalyzerConformance):
     parameters = {"size": 5}
 
 
+class TestCoreAnalyzers(AnalyzerConformance):
+    plugin = "core"
+    parameters = {"size": 5}
+
+
 class TestTinyVisualizations(VisualizationConformance):
     plugin = "testing"
     parameters = {"size": 5}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mi.builtin.declare_gradients import WEIGHT_GRADIENTS, WEIGHT_GRADIENTS_VIEW
+from mi.domain.analyzer import Analyzer
 from mi.domain.family import Family
 from mi.domain.probe import ProbeKind
 from mi.domain.values import Option
@@ -89,6 +91,12 @@ def provide_probe(family: Family) -> Iterable[ProbeKind]:
 
 
 @hookimpl
+def analyze(family: Family) -> Iterable[Analyzer]:
+    """Analyses of any family's checkpoints."""
+    return (WEIGHT_GRADIENTS,)
+
+
+@hookimpl
 def visualize(family: Family) -> Iterable[Visualization]:
     """Visualizations for every family that is trained here."""
     return (
@@ -106,4 +114,5 @@ def visualize(family: Family) -> Iterable[Visualization]:
                 "accuracy": Field("line", ("epoch",), range=(0.0, 1.0), static=True),
             },
         ),
+        WEIGHT_GRADIENTS_VIEW,
     )

@@ -33,6 +33,8 @@ class Subject:
             ``checkpoint``, whose results follow from one checkpoint, whatever others there are.
         hooks: the model's hooks -> shape of one row's activation there: how many layers, heads or positions
             there are, where neither the probe nor the family says. Built on first use.
+        weights: names of the checkpoints' floating-point tensors -> shape, as the first that can be read has
+            them. Read on first use.
     """
 
     parameters: Mapping[str, Any]
@@ -41,6 +43,7 @@ class Subject:
     probe: Probe
     epochs: tuple[int, ...]
     hooks: Mapping[str, tuple[int, ...]] = field(factory=dict)
+    weights: Mapping[str, tuple[int, ...]] = field(factory=dict)
 
 
 @define(eq=False)

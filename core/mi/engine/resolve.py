@@ -18,6 +18,7 @@ from mi.engine.keep import expand, make_keep
 from mi.engine.memory import check_rows_stored, default_memory
 from mi.engine.session import Session
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
+from mi.store.checkpoints import WeightShapes
 from mi.store.layout import VariantPaths
 
 
@@ -87,6 +88,7 @@ def set_up(
         probe=probe,
         epochs=epochs,
         hooks=recorded or session.hooks(variant, device, dtype, probe),
+        weights=WeightShapes(VariantPaths(variant.folder)),
     )
     # Kept sites come first: they are copied before any analyzer sees them.
     kept = [make_keep(variant, one, subject, dtype) for one in expand(keep, subject.hooks)] if keep else []

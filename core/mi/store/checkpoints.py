@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,50 @@ def count_nonfinite(tensors: Mapping[str, torch.Tensor]) -> int:
 
     floats = (t for t in tensors.values() if t.is_floating_point())
     return sum(int(t.numel() - torch.isfinite(t).sum()) for t in floats)
+
+
+class WeightShapes(Mapping[str, tuple[int, ...]]):
+    """Name -> shape of a variant's floating-point tensors, from the header of its first readable checkpoint.
+
+    Read on the first question, without torch.
+    """
+
+    def __init__(self, paths: VariantPaths) -> None:
+        self._paths = paths
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        error: CheckpointError | None = None
+        for checkpoint in list_checkpoints(self._paths):
+            try:
+                return _header_shapes(checkpoint.path)
+            except CheckpointError as found:
+                error = error or found
+        raise error or CheckpointError(f"{self._paths.checkpoints}: no checkpoint")
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self._shapes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+
+def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return {
+            name: tuple(map(int, said["shape"]))
+            for name, said in header.items()
+            if name != "__metadata__" and said["dtype"].startswith(("F", "BF"))
+        }
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
+        raise CheckpointError(f"{path}: damaged or no safetensors file") from None
 
 
 def check_content(path: Path) -> None:
