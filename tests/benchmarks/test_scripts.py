@@ -19,6 +19,7 @@ SCRIPTS = {  # sections, words
     "analyzers": (["analyzers"], ["--prime", "5", "--checkpoints", "2"]),
     "reading": (["store", "reading"], ["--prime", "5", "--checkpoints", "2", "--looks", "1"]),
     "growth": (["growth"], ["--axes", "rows"]),
+    "keeping": (["keeping"], ["--prime", "5", "--checkpoints", "2"]),
     "stacking": (["stacking"], ["--prime", "5", "--checkpoints", "3", "--stacked", "2"]),
 }
 SECONDS = re.compile(r"([\d.]+) (s|ms|µs)(?: \(.*\))?")

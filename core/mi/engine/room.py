@@ -19,7 +19,7 @@ def kept_work(plan: Plan) -> list[Work]:
 def room_needed(plan: Plan) -> int:
     """Bytes of the activations that the plan will keep: rows × shape × size of a number × stale epochs.
 
-    What compression saves is not known before; activations seldom shrink by more than a fifth.
+    What compression saves is not known before; of dense activations it is a tenth.
     """
     return sum(work.spec.epoch_bytes() * len(work.stale) for work in kept_work(plan))
 
