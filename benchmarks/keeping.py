@@ -2,8 +2,8 @@
 
     python benchmarks/keeping.py [--prime 17] [--checkpoints 4] [--rounds 2] [--full]
 
-Both sides end with the same tensor, which is checked (of float16, with the same in fewer bits). The pass swaps
-a checkpoint's weights into the resident model and captures one site; the other reads that site from the
+Both sides end with the same tensor, which is checked (of float16, with the same in fewer bits). The pass
+swaps a checkpoint's weights into the resident model and captures one site; the other reads that site from the
 store.
 """
 
