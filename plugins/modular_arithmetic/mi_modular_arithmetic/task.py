@@ -34,9 +34,7 @@ def addition_training(parameters: Mapping[str, Any], train: np.ndarray, device: 
         logits = pair_logits(weights, a, b)
         loss = cross_entropy(logits, labels)
         with torch.no_grad():
-            norm = sum(
-                (w.detach().double().square().sum() for w in weights.values()), start=loss.new_zeros(())
-            )
+            norm = sum((w.detach().square().sum() for w in weights.values()), start=loss.new_zeros(()))
             metrics = {
                 "train_loss": loss.detach(),
                 "train_accuracy": accuracy(logits, labels),
@@ -74,8 +72,8 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Share of rows whose largest logit is the label's, float64."""
-    return (logits.argmax(dim=-1) == labels).double().mean()
+    """Share of rows whose largest logit is the label's, float32."""
+    return (logits.argmax(dim=-1) == labels).float().mean()
 
 
 def _rows(mask: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

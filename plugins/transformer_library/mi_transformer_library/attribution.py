@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mi_transformer_library.anatomy import head_name, heads, refuse, shapes
 from mi_transformer_library.lens import POST, PRE
+from mi_transformer_library.precision import mean, wide
 from mi_transformer_library.targets import Targets, check_logits, scored, targets
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def direct_logit_attribution(
     names = coordinates(data.subject, target=target, logits=logits, start=start)["component"]
     frame = _Frame(data, found)
     given = _contributions(data, found, frame, names)
-    right = scored(data.site(logits), found).double()
-    total = (right.gather(-1, found.on(data.device)[..., None])[..., 0] - right.mean(-1)).mean()
+    right = wide(scored(data.site(logits), found))
+    total = mean(right.gather(-1, found.on(data.device)[..., None])[..., 0] - right.mean(-1))
     contribution = torch.stack([given[name] for name in names])
     apart = (contribution.sum() - total).abs() > frame.slack * contribution.abs().amax().clamp(min=1)
     data.refuse_if(
@@ -75,7 +76,7 @@ class _Frame:
     """Directions and constants of the last step, from residual stream to logit difference.
 
     Attributes:
-        direction: u, (rows, P, d_model), float64.
+        direction: u, (rows, P, d_model).
         constant: what is added whatever the residual stream, ().
         slack: relative error that rounding explains.
     """
@@ -91,14 +92,14 @@ class _Frame:
         if kind not in _NORMS:
             raise refuse(f"the final norm is {kind!r}, expected one of LN, RMS or none")
         self.slack = 1e-3 if module.W_U.dtype in (torch.float32, torch.float64) else 5e-2
-        w_u, answers = module.W_U.double(), found.on(data.device)
-        read = w_u.T[answers] - w_u.mean(1)  # (rows, P, d_model)
+        w_u, answers = wide(module.W_U), found.on(data.device)
+        read = w_u.T[answers] - w_u.mean(1, dtype=torch.float64).to(w_u.dtype)  # (rows, P, d_model)
         b_u = getattr(module, "b_U", None)
-        constant = read.new_zeros(()) if b_u is None else (b_u.double()[answers] - b_u.double().mean()).mean()
-        final = found.of(list(data.sites(POST).values())[-1]).double()
+        constant = mean(read.new_zeros(1) if b_u is None else wide(b_u)[answers] - wide(b_u).mean())
+        final = wide(found.of(list(data.sites(POST).values())[-1]))
         if _NORMS[kind] != "none":
             gain, bias = (_parameter(module.ln_final, n, final) for n in ("weight", "bias"))
-            constant = constant + (read @ bias).mean()
+            constant = constant + mean(read @ bias)
             read = read * gain
             if _NORMS[kind] == "centred":
                 read = read - read.mean(-1, keepdim=True)
@@ -108,8 +109,7 @@ class _Frame:
 
     def along(self, written: torch.Tensor) -> torch.Tensor:
         """Mean contribution of what a component writes, (rows, P, d_model) or (d_model,): ()."""
-        contribution: torch.Tensor = (written.double() * self.direction).sum(-1).mean()
-        return contribution
+        return mean((wide(written) * self.direction).sum(-1))
 
 
 def _contributions(
@@ -123,7 +123,7 @@ def _contributions(
     )
     embed, first = found.of(data.site("hook_embed")), next(iter(before.values()))
     given = {"embed": frame.along(embed), "biases": frame.constant}
-    _split(data, given, names, "pos_embed", first.double() - embed, frame, first)
+    _split(data, given, names, "pos_embed", wide(first) - wide(embed), frame, first)
     for i, (layer, pre, post, heads_z, out) in enumerate(
         zip(
             heads(data.subject, Z, 1, 3, "")["layer"],
@@ -131,17 +131,17 @@ def _contributions(
             strict=True,
         )
     ):  # fmt: skip
-        w_o, b_o = module.W_O[i].double(), module.b_O[i].double()  # (head, d_head, d_model), (d_model,)
+        w_o, b_o = wide(module.W_O[i]), wide(module.b_O[i])  # (head, d_head, d_model), (d_model,)
         towards = torch.einsum("rpd,hkd->rphk", frame.direction, w_o)  # u seen from each head
-        share = (heads_z.double() * towards).sum(-1).mean((0, 1))  # (head,)
-        summed = torch.einsum("rphk,hkd->rpd", heads_z.double(), w_o) + b_o
+        share = (wide(heads_z) * towards).sum(-1).mean((0, 1), dtype=torch.float64)  # (head,)
+        summed = torch.einsum("rphk,hkd->rpd", wide(heads_z), w_o) + b_o
         data.refuse_if(
-            _differs(summed, out.double(), frame.slack),
+            _differs(summed, wide(out), frame.slack),
             f"what the heads of layer {layer} write does not sum to what attention adds there",
         )
         given |= {head_name(layer, head): value for head, value in enumerate(share)}
         given["biases"] = given["biases"] + frame.along(b_o)
-        _split(data, given, names, _mlp(layer), post.double() - pre.double() - summed, frame, post)
+        _split(data, given, names, _mlp(layer), wide(post) - wide(pre) - summed, frame, post)
     return given
 
 
@@ -159,7 +159,7 @@ def _split(
         given[name] = frame.along(rest)
     else:
         data.refuse_if(
-            _differs(rest + whole.double(), whole.double(), frame.slack),
+            _differs(rest + wide(whole), wide(whole), frame.slack),
             f"something else than embeddings and heads writes to the residual stream ({name} is none)",
         )
 

@@ -41,7 +41,7 @@ POSITION_LOSS = Analyzer(
 
 LOGIT_LENS = Analyzer(
     id="transformer_library.logit_lens",
-    version=2,
+    version=3,
     title="Logit lens",
     description="What the network would answer if it stopped there: the residual stream before each layer, "
     "and after the last, through the final norm and the unembedding (nostalgebraist 2020).",
@@ -66,7 +66,7 @@ LOGIT_LENS = Analyzer(
 
 DIRECT_LOGIT_ATTRIBUTION = Analyzer(
     id="transformer_library.direct_logit_attribution",
-    version=1,
+    version=2,
     title="Direct logit attribution",
     description="What embedding, heads and MLPs each write along the right answer's unembedding minus the "
     "mean one, with the final norm's scale held fixed; they sum to the right logit minus the "

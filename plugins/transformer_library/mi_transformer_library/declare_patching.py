@@ -17,7 +17,7 @@ def _token(description: str) -> Option:
 
 ACTIVATION_PATCHING = Analyzer(
     id="transformer_library.activation_patching",
-    version=1,
+    version=2,
     title="Activation patching",
     description="Two rows of the probe, a clean and a corrupt one: how much of the clean row's logit "
     "difference comes back when one activation of the corrupt pass is replaced by the clean "

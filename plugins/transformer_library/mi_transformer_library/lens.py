@@ -67,7 +67,7 @@ class LogitLens:
 
 
 def _stage(data: CheckpointData, found: Targets, stream: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Sums over rows, float64, (P,) each."""
+    """Sums over rows, float64 or whole, (P,) each."""
     module = data.model.module
     for name in ("ln_final", "unembed"):
         if not hasattr(module, name):
@@ -82,7 +82,7 @@ def _stage(data: CheckpointData, found: Targets, stream: torch.Tensor) -> dict[s
         these = answers[low : low + size]
         loss = cross_entropy(logits, these)
         right = logits.gather(-1, these[..., None])
-        parts = {"loss": loss, "probability": (-loss).exp(), "rank": (logits > right).sum(-1).double()}
+        parts = {"loss": loss, "probability": (-loss).exp(), "rank": (logits > right).sum(-1)}
         for name, part in parts.items():
             total[name] = total.get(name, 0) + part.sum(0)
         low, size = low + size, max(CELLS // (logits.shape[1] * logits.shape[2]), 1)

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from mi.domain.analyzer import Site
 from mi_transformer_library.anatomy import heads, layer_of, refuse, shapes
+from mi_transformer_library.precision import wide
 from mi_transformer_library.targets import check_logits, check_tokens, scored, targets
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def activation_patching(data: CheckpointData, **options: Any) -> dict[str, torch
 
     n, count = len(where["position"]), len(where["head"])
     each = torch.eye(n, dtype=torch.bool, device=data.device)  # row i: position i
-    found = torch.full((len(where["kind"]), len(where["layer"]), n), torch.nan, dtype=torch.float64).to(
+    found = torch.full((len(where["kind"]), len(where["layer"]), n), torch.nan, dtype=clean.dtype).to(
         data.device
     )
     for k, kind in enumerate(where["kind"]):
@@ -92,7 +93,7 @@ def activation_patching(data: CheckpointData, **options: Any) -> dict[str, torch
             found[k, where["layer"].index(layer_of(site.hook))] = recovery(site.hook, each)
     single = torch.eye(n * count, dtype=torch.bool, device=data.device)
     single = single.reshape(count * n, count, n).transpose(1, 2)  # row (h, i): position i of head h
-    by_head = torch.full((len(where["layer"]), count, n), torch.nan, dtype=torch.float64).to(data.device)
+    by_head = torch.full((len(where["layer"]), count, n), torch.nan, dtype=clean.dtype).to(data.device)
     for site in Site(Z).expand(both):
         by_head[where["layer"].index(layer_of(site.hook))] = recovery(site.hook, single).reshape(count, n)
     return {
@@ -119,7 +120,7 @@ class _Question:
     def difference(self, logits: torch.Tensor) -> torch.Tensor:
         """Answer minus against, (rows,), from the logits of all positions."""
         found = targets(self.probe, self.target)
-        there = scored(logits, found)[:, self.place].double()
+        there = wide(scored(logits, found)[:, self.place])
         return there[:, self.answer] - there[:, self.against]
 
 

@@ -16,7 +16,8 @@ class Sums:
     """Sums over the rows so far; the state of a streaming analyzer.
 
     Attributes:
-        total: name -> sum, float64, on the device: where batches are cut changes its last bits alone.
+        total: name -> sum, float64 or whole, on the device: where batches are cut changes last bits that
+            float32 does not keep.
         count: over how many rows.
     """
 

@@ -52,8 +52,7 @@ def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:
     """
     pattern = data.grid("blocks.0.attn.hook_pattern", -1)  # (p, p, heads, 3)
     fractions = frequency_fractions(pattern)
-    # In float64: the square root of a variance of rounding errors would look like a spread.
-    flat = pattern.flatten(0, 1).double()
+    flat = pattern.flatten(0, 1)
     return {
         "mean": flat.mean(dim=0),
         "spread": flat.std(dim=0, correction=0),

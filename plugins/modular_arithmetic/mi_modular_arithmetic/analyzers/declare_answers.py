@@ -51,7 +51,7 @@ LOGIT_SPECTRUM = Analyzer(
 
 PROGRESS_MEASURES = Analyzer(
     id="modular_arithmetic.progress_measures",
-    version=2,
+    version=3,
     title="Progress measures",
     description="Restricted and excluded loss for the key frequencies of the reference checkpoint, Gini "
     "coefficients and the sum of squared weights (Nanda et al. 2023).",

@@ -115,7 +115,7 @@ ATTENTION_SCORES = Analyzer(
 
 ATTENTION_PATTERN = Analyzer(
     id="modular_arithmetic.attention_pattern",
-    version=1,
+    version=2,
     title="Attention from '='",
     description="Mean attention from '=' to each position, and the frequencies of its map over (a, b).",
     function=f"{PACKAGE}.attention:attention_pattern",

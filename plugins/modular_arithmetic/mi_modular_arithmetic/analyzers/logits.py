@@ -71,7 +71,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
         "gini_embedding": gini(energy_share(data.weights["W_E"][:n], axis=0)),
         "gini_neurons": gini(torch.where(live[:, None], fractions.frac, 0).sum(dim=0)),
         "sum_squared_weights": sum(
-            (w.double().square().sum() for w in data.weights.values()), start=logits.new_zeros(())
+            (w.square().sum() for w in data.weights.values()), start=logits.new_zeros(())
         ),
     }
 
