@@ -18,6 +18,7 @@ from mi.domain.workspace import Workspace
 from mi.engine.analyze import analyze
 from mi.engine.block import _Block
 from mi.engine.evaluate import Moment
+from mi.engine.stream import Streams
 from mi.refs import resolve
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
@@ -73,7 +74,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
     """Every checkpoint of the loop runs where waiting raises, but for what :data:`WAITING` allows."""
     seen = Loop()
     mode: Any = None
-    checkpoint, run = _Block.checkpoint, Moment.run
+    checkpoint, run, finish = _Block.checkpoint, Moment.run, Streams.finish
 
     def watched(self: _Block, loaded: Any) -> None:
         nonlocal mode
@@ -90,7 +91,13 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
             mode.allowed = ()
 
     monkeypatch.setattr(_Block, "checkpoint", watched)
+    def finished(self: Streams, item: Any, *rest: Any) -> Any:
+        result = finish(self, item, *rest)
+        seen.analyzers.add(item.id)
+        return result
+
     monkeypatch.setattr(Moment, "run", named)
+    monkeypatch.setattr(Streams, "finish", finished)
     yield seen
 
 
