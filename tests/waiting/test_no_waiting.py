@@ -91,6 +91,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
             mode.allowed = ()
 
     monkeypatch.setattr(_Block, "checkpoint", watched)
+
     def finished(self: Streams, item: Any, *rest: Any) -> Any:
         result = finish(self, item, *rest)
         seen.analyzers.add(item.id)
