@@ -192,7 +192,7 @@ class _Block:
         self.specs = {id: bench.group(bench.items[id]) for id in task.fingerprints}
         self.changed = {id for id, spec in self.specs.items() if spec.identity != task.identities[id]}
         if self.changed and self.changed == self.specs.keys():
-            raise PlanError(self._changed(min(self.changed)))
+            raise PlanError(self._changed(next(iter(self.specs))))
         self.groups = {id: self._group(id) for id in task.fingerprints}
         self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
         self.reference: dict[str, Result] = {}  # results at the reference, fresh from this block or read back

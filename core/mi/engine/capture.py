@@ -161,9 +161,9 @@ class Resident:
         self.passes += 1
         for rows, found in self.steps(self._tokens(tokens), sites, trial):
             with unrecorded(self.device):
-                batch = {key: tensor.contiguous() for key, tensor in found.items()}
+                batch = [{key: tensor.contiguous() for key, tensor in found.items()}]
             del found  # what else the pass held is freed while the batch is worked on
-            yield rows, batch
+            yield rows, batch.pop()  # and the batch, while the next is made
 
     def steps(
         self,
@@ -177,14 +177,13 @@ class Resident:
         for rows in evenly(len(every), self.rows_at_once(trial)):
             with around(rows):
                 cache = self.run(every[rows], hooks, trial.stop)
-            found = {}
+            found: list[dict[str, torch.Tensor]] = [{}]
             for site in sites:
                 if site.hook not in cache:
                     raise PlanError(f"site {site.key}: the hook exists but never fires in this model")
-                found[site.key] = keep(site, cache[site.hook])
+                found[0][site.key] = keep(site, cache[site.hook])
             del cache  # before the next batch, or two caches exist at once
-            yield rows, found
-            del found
+            yield rows, found.pop()  # this frame holds on to nothing of it
 
     def rows_at_once(self, trial: Trial) -> int:
         """Rows of a batch at most: a power of two, which what else uses a device's memory seldom changes."""

@@ -196,13 +196,14 @@ class Moment:
 
         def derive(id: str) -> Any:
             quantity = Declared("derived quantity", derived)[id]
-            value = self._derive(quantity, item, data.doubts)
+            value = self._derive(quantity, item, doubts)
             shared.append((id, versions(value), value))
             return value
 
         data, watched = self._view(
             item, item.own_sites(), weights=item.analyzer.weights, context=analyzer.context
         )
+        doubts = data.doubts  # not `data` in `derive`: a circle would hold activations until it is found
         data = evolve(
             data,
             model=self.model if analyzer.model else None,
@@ -277,10 +278,11 @@ class Moment:
             data, watched = self._view(
                 item, quantity.sites, weights=quantity.weights, context=quantity.context
             )
+            own = data.doubts
             data = evolve(
                 data,
                 subject=evolve(data.subject, probe=_whole(self.subject.probe, data.subject.probe, item)),
-                derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item, data.doubts),
+                derive=lambda id: self._derive(Declared("derived quantity", inner)[id], item, own),
             )
             changed: list[str] = []
             try:

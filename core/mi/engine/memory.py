@@ -1,7 +1,8 @@
 """What memory there is, and which analyzers fit it.
 
 Activations of one batch come and go. What stays is what analyzers of the whole probe read: their sites over
-all rows, each site once, and the probe itself. That must fit what is given (``--memory``).
+all rows, each site once, the probe itself, and results until they are written. That must fit what is given
+(``--memory``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mi.domain.probe import Probe
 from mi.domain.sizes import said_bytes
 from mi.engine.capture import Trial
 from mi.engine.item import Item
+from mi.engine.shares import Work
 from mi.errors import MiError, PlanError
 
 SHARE = 2  # without `--memory`, one part in so many of what is free is taken
@@ -114,13 +116,13 @@ class Room:
     refused: tuple[tuple[str, MiError], ...] = ()
 
 
-def room(items: Sequence[Item], probe: Probe, trial: Trial, memory: int) -> Room:
+def room(works: Sequence[Work], probe: Probe, trial: Trial, memory: int) -> Room:
     """What analyzers hold, in their order, and those that do not fit.
 
     One that does not fit by itself is refused, and one that does not fit beside those before it.
 
     Args:
-        items: those that run in the pass.
+        works: those that run in the pass.
         probe: what is fed.
         trial: tells what sites weigh.
         memory: bytes that activations and probe may take.
@@ -129,14 +131,14 @@ def room(items: Sequence[Item], probe: Probe, trial: Trial, memory: int) -> Room
     refused: list[tuple[str, MiError]] = []
     every = rows * probe.row_bytes
     held: dict[str, int] = {"the probe": every} if probe.held else {}
-    for item in items:
+    for work in works:
+        item = work.item
         needed = _needed(item, rows, trial.site_bytes)
         if needed and not item.analyzer.streaming:
             needed["the probe"] = every
-        for name, output in item.analyzer.outputs.items():
-            needed[f"{item.id} {name}"] = _row_values(probe, output.dims, output.dtype)
+        needed[f"results of {item.id}"] = work.spec.epoch_bytes()
         alone, beside = sum(needed.values()), sum({**held, **needed}.values())
-        if not alone or beside + trial.row_bytes <= memory:
+        if item.analyzer.streaming or beside + trial.row_bytes <= memory:
             held |= needed
             continue
         much = f"it holds {said_bytes(alone)} over the probe's {rows:,} rows"

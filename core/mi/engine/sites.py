@@ -82,10 +82,11 @@ def _in_memory(model: Resident, plan: Plan, stale: list[Item], trial: Trial) -> 
         RoomError: what some analyzers hold does not fit.
     """
     bench = plan.bench
-    found = room(stale, bench.probe, trial, bench.memory)
+    found = room([plan.work[item.id] for item in stale], bench.probe, trial, bench.memory)
     if found.refused:
         raise RoomError(list(found.refused))
-    trial = evolve(trial, budget=min(model.budget(), found.left))  # the same for all checkpoints
+    # The same for all checkpoints. Half: what a layer and an analyzer make on their way comes beside.
+    trial = evolve(trial, budget=min(model.budget(), found.left // 2))
     slices = evenly(len(bench.probe), model.rows_at_once(trial))
     return evolve(plan, trial=trial, room=found, batch=max(s.stop - s.start for s in slices))
 

@@ -102,6 +102,27 @@ ENDS = Analyzer(
 )
 ANALYZERS = {analyzer.id: analyzer for analyzer in _ALL}
 
+# Offered, and used where a family.json names them: the same mean, batch by batch and over all rows at once.
+EXTRA = (
+    Analyzer(
+        id="tiny.spread",
+        version=1,
+        title="Mean, streaming",
+        function="mi_tiny.streams:Spread",
+        streaming=True,
+        sites=(HIDDEN,),
+        outputs={"mean": Output(("unit",), "float64")},
+    ),
+    Analyzer(
+        id="tiny.held",
+        version=1,
+        title="Mean, held",
+        function="mi_tiny.streams:held",
+        sites=(HIDDEN,),
+        outputs={"mean": Output(("unit",), "float64")},
+    ),
+)
+
 
 @hookimpl
 def register_family() -> FamilyCode:
@@ -110,4 +131,4 @@ def register_family() -> FamilyCode:
 
 @hookimpl
 def analyze(family: object) -> list[Analyzer]:
-    return list(ANALYZERS.values())
+    return [*ANALYZERS.values(), *EXTRA]

@@ -67,3 +67,21 @@ class RowLogits:
 
     def finish(self, state: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"top": state}
+
+
+class Spread:
+    """Mean of the hidden units, of any rows."""
+
+    def start(self, data: Any) -> tuple[torch.Tensor, int]:
+        return torch.zeros(len(data.subject.dimensions["unit"]), dtype=torch.float64), 0
+
+    def update(self, state: tuple[torch.Tensor, int], batch: Any) -> tuple[torch.Tensor, int]:
+        hidden = batch.site("hook_hidden", -1)
+        return state[0] + hidden.sum(0, dtype=torch.float64), state[1] + len(hidden)
+
+    def finish(self, state: tuple[torch.Tensor, int]) -> dict[str, torch.Tensor]:
+        return {"mean": state[0] / state[1]}
+
+
+def held(data: Any) -> dict[str, torch.Tensor]:
+    return {"mean": data.site("hook_hidden", -1).mean(0)}
