@@ -13,7 +13,8 @@ from mi.domain.workspace import Workspace
 from mi.testing import run
 
 HEAVY = ("torch", "transformer_lens", "transformers", "safetensors.torch", "xarray", "pandas", "zarr")
-SETTINGS = {"modular_addition_1layer": ("prime=7",)}
+SMALL = "d_model=8 d_head=4 n_heads=2 vocabulary=8 context=9 batch=2 segment_min=2 segment_max=3 test_rows=2"
+SETTINGS = {"modular_addition_1layer": ["prime=7"], "induction_attention_only": SMALL.split()}
 
 
 def imported(code: str) -> tuple[list[str], str]:

@@ -15,6 +15,7 @@ from mi.engine.evaluate import Failure
 from mi.engine.executor import Executor, InProcess
 from mi.engine.family import FamilyScope, family_scope
 from mi.engine.family_update import update_family
+from mi.engine.hookcache import remember
 from mi.engine.hooks import record_hooks
 from mi.engine.plan import Plan, make_plan
 from mi.engine.room import check_room
@@ -165,6 +166,7 @@ def _carry_out(
         axis = full_axis(plan)
         stores = {plan.bench.store_of(work.item) for work in stale}
         sweep(paths.kept)
+        remember(plan.bench)
         if paths.kept in stores:
             record_hooks(plan.bench)
         for work in stale:

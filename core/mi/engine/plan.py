@@ -20,7 +20,7 @@ from mi.engine.memory import Room
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
-from mi.engine.sites import FaultyError, RoomError, tried
+from mi.engine.sites import FaultyError, OtherHooksError, RoomError, tried
 from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
 
@@ -125,8 +125,12 @@ def make_plan(
         raise UnknownNameError(f"variant {variant.id} has no checkpoints yet (see `mi train`)")
     chosen = choose_epochs(checkpoints, epochs)
     every = tuple(c.epoch for c in checkpoints)
-    with timed("plan", "bind analyzers"):
-        bench, skipped, broken = set_up(variant, probe, asked, every, device, dtype, session, keep, memory)
+
+    def bound() -> tuple[Bench, dict[str, str], dict[str, str]]:
+        with timed("plan", "bind analyzers"):
+            return set_up(variant, probe, asked, every, device, dtype, session, keep, memory)
+
+    bench, skipped, broken = bound()
     refuse_other_dtypes(bench, known)
     with timed("plan", "hash checkpoints"):
         digests, damaged = hash_checkpoints(tuple(c for c in checkpoints if c.epoch not in known.absent))
@@ -153,6 +157,8 @@ def make_plan(
         try:
             with timed("plan", "try a few rows"):
                 return tried(session, plan)
+        except OtherHooksError:  # remembered, and outlived by an edit that nothing else shows; asked by now
+            bench, skipped, broken = bound()
         except FaultyError as error:
             if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
                 raise

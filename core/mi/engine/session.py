@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from attrs import define, field
 
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant, Workspace
-from mi.engine.capture import TRIAL_ROWS, Resident, build, model_key
-from mi.errors import PlanError
+from mi.engine.capture import Resident, build, model_key
+from mi.engine.hookcache import Hooks
 from mi.timing import timed
 
 
@@ -72,61 +71,8 @@ class Session:
         return name, self._probe[1]
 
     def hooks(self, variant: Variant, device: str, dtype: str, probe: Probe) -> Hooks:
-        """The hooks of a variant's model over a probe of this length; built when they are read."""
+        """The hooks of a variant's model over a probe of this length; known when they are asked for."""
         key = model_key(variant, device, dtype), probe.n_ctx
         if key not in self._hooks:
-            self._hooks[key] = Hooks(self, variant, device, dtype, probe)
+            self._hooks[key] = Hooks(partial(self.model, variant, device, dtype), variant, dtype, probe)
         return self._hooks[key]
-
-
-class Hooks(Mapping[str, tuple[int, ...]]):
-    """A model's hooks -> shape of one row's activation; built once, on the first question.
-
-    Which hooks there are needs the model; their shapes need a look at two rows, with whatever weights.
-    """
-
-    def __init__(self, session: Session, variant: Variant, device: str, dtype: str, probe: Probe) -> None:
-        self._build: Callable[[], Resident] = partial(session.model, variant, device, dtype)
-        self._tokens = probe.part(slice(TRIAL_ROWS)).tokens
-
-    @cached_property
-    def _names(self) -> dict[str, None]:
-        return dict.fromkeys(self._build().model.hook_dict)
-
-    @cached_property
-    def _held(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Data type and shape of one row at every hook that fires."""
-        import torch
-
-        resident = self._build()
-        found = resident.run(torch.as_tensor(self._tokens, device=resident.device), None)
-        return {n: (str(t.dtype).removeprefix("torch."), tuple(t.shape[1:])) for n, t in found.items()}
-
-    def dtype(self, hook: str) -> str:
-        """The data type of a hook's activation, as torch names it.
-
-        Raises:
-            PlanError: it never fires.
-        """
-        if hook not in self._held:
-            raise PlanError(f"hook {hook} exists but never fires in this model")
-        return self._held[hook][0]
-
-    def table(self) -> dict[str, Any]:
-        """Hook -> [data type, shape of one row], or None where it never fires: what can be recorded."""
-        return {n: [self._held[n][0], list(self._held[n][1])] if n in self._held else None for n in self}
-
-    def __getitem__(self, hook: str) -> tuple[int, ...]:
-        if hook not in self._names:
-            raise KeyError(hook)
-        self.dtype(hook)
-        return self._held[hook][1]
-
-    def __contains__(self, hook: object) -> bool:
-        return hook in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)

@@ -12,6 +12,7 @@ from mi.domain.analyzer import Site
 from mi.domain.keep import PREFIX
 from mi.engine.capture import TRIAL_ROWS, Resident, Trial, evenly
 from mi.engine.differentiate import Differentiator
+from mi.engine.hookcache import Hooks
 from mi.engine.hooks import RecordedHooks
 from mi.engine.item import Item
 from mi.engine.memory import room
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     import torch
 
     from mi.engine.plan import Plan
+
+
+class OtherHooksError(Exception):
+    """A plan was made by hooks that were remembered, and the model has others."""
 
 
 class FaultyError(PlanError):
@@ -52,6 +57,7 @@ def tried(session: Session, plan: Plan) -> Plan:
 
     Raises:
         FaultyError: some of them cannot be captured, or a function cannot be imported.
+        OtherHooksError: the plan is to be made again.
     """
     if not plan.stale_epochs:
         return plan
@@ -66,6 +72,9 @@ def tried(session: Session, plan: Plan) -> Plan:
     if not sites and not any(item.gradients for item in stale):
         return plan
     model = session.model(plan.variant, plan.bench.device, plan.bench.dtype)
+    hooks = plan.bench.subject.hooks
+    if isinstance(hooks, Hooks) and not hooks.hold():
+        raise OtherHooksError
     _refuse_other_hooks(model, plan)
     _blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
     trial = _trial(model, plan, stale, sites) if sites else None
@@ -138,8 +147,10 @@ def _refuse_other_hooks(model: Resident, plan: Plan) -> None:
     Raises:
         PlanError: the model has other hooks by now.
     """
+    if not isinstance(plan.bench.subject.hooks, RecordedHooks):
+        return
     told, now = set(plan.bench.subject.hooks), set(model.model.hook_dict)
-    if isinstance(plan.bench.subject.hooks, RecordedHooks) and told != now:
+    if told != now:
         few = ", ".join(sorted(told ^ now)[:3])
         raise PlanError(
             f"{plan.variant.id}: the model has other hooks ({few}) than when activations were kept, so its "

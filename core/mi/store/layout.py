@@ -76,6 +76,11 @@ class VariantPaths:
         return self.root / ".staging"
 
     @property
+    def hooks(self) -> Path:
+        """What is remembered of the model's hooks (JSON); it may be deleted."""
+        return self.root / ".hooks.json"
+
+    @property
     def log(self) -> Path:
         """What was done when (JSON lines)."""
         return self.root / "log.jsonl"

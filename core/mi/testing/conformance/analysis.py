@@ -25,7 +25,7 @@ from mi.testing.workspace import one_thread
 
 _KEY, _PIECES = "analysis", "pieces"
 _VICTIM = "cannot run, because"  # how the engine begins to say that another spoiled what it shares
-_MADE = ("artifacts.zarr", "commits", ".staging", "log.jsonl", ".lock")
+_MADE = ("artifacts.zarr", "commits", ".staging", "log.jsonl", ".lock", ".hooks.json")
 
 
 @define(eq=False)
