@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -412,3 +413,27 @@ def test_becoming_streaming_makes_results_stale(make: Any, streams: Any, tiny: A
     assert analyze([make(epochs=(0,), analyzers=[MOMENTS.id])]).total.computed == 0
     tiny.ANALYZERS[MOMENTS.id] = evolve(MOMENTS, streaming=False, function=lambda data: {})
     assert analyze([make(epochs=(0,), analyzers=[MOMENTS.id])]).total.fresh == 0
+
+
+def test_kept_activations_are_read_in_the_batches_of_the_pass_without_a_model(
+    make: Any, streams: Any, in_batches: BATCHES, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mi_tiny.code
+
+    in_batches(4)
+    straight = make(epochs=(0, 400), analyzers=[MOMENTS.id], root=tmp_path / "straight")
+    analyze([straight])
+    variant = make(epochs=(0, 400), analyzers=["tiny.norms"])
+    analyze([variant], keep=["hook_hidden@-1", "hook_logits@-1"])
+    shutil.rmtree(VariantPaths(variant.folder).checkpoints)
+    monkeypatch.setattr(mi_tiny.code.TinyMlp, "build_model", None)
+    streams.SEEN.clear()
+    variant = make(epochs=(), analyzers=[MOMENTS.id])
+    summary = analyze([variant])
+    assert (summary.failures, summary.total.forward_passes) == ([], 0)
+    slices = [rows for what, rows in streams.SEEN if what == "rows"]
+    assert slices == [slice(0, 3), slice(3, 7), slice(7, 11)] * 2
+    for epoch in (0, 400):
+        found = stored(variant, epoch=epoch)
+        for name, values in stored(straight, epoch=epoch).items():
+            assert found[name].tobytes() == values.tobytes(), name
