@@ -45,6 +45,10 @@ class PluginWarning(UserWarning):
     """What a plugin did wrong, or a local one that is not run, where there is no terminal to say it on."""
 
 
+class DataWarning(UserWarning):
+    """Values that are not finite, where there is no page to say it on."""
+
+
 class PlanError(MiError):
     """Work that cannot be done as asked: a missing site, an unmet need, a cycle."""
 

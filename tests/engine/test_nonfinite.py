@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import pytest
 import torch
 from attrs import evolve
 
-from mi import Field, Output, Visualization, hookimpl
+import mi
+from mi import ArtifactNeed, Field, Output, Visualization, hookimpl
 from mi.cli import cli
-from mi.domain.report import Panel, Report
+from mi.domain.report import Panel, Report, save_report
 from mi.engine.analyze import analyze
+from mi.errors import DataWarning
 from mi.export.html import export_html
 from mi.store.artifacts import ArtifactReader
 from mi.store.checkpoints import load_tensors, save_tensors
@@ -106,7 +109,7 @@ def test_the_commands_say_so(make: Any, tiny: Any, capsys: pytest.CaptureFixture
     variant = make(analyzers=["tiny.energy", "tiny.means"])
     where = ["-w", str(variant.workspace.root)]
     assert cli.run([*where, "analyze", variant.name]) == 0
-    said = "3 epochs hold non-finite values (epoch 50, 200, 400): "
+    said = "3 epochs hold or come from non-finite values (epoch 50, 200, 400): "
     captured = capsys.readouterr()
     assert f"mi: {variant.name}: {said}tiny.energy" in captured.err
     assert cli.run([*where, "show", variant.name]) == 0
@@ -174,7 +177,7 @@ def shown(make: Any, tiny: Any) -> tuple[Any, Report]:
     return make(analyzers=["tiny.means", "tiny.grid"]), Report(name="r", title="R", panels=panels)
 
 
-SAID = "1 of 5 checkpoints holds non-finite values, shown as missing (epoch 100)."
+SAID = "1 of 5 checkpoints holds or comes from non-finite values, shown as missing (epoch 100)."
 
 
 def test_a_panel_says_so_and_shows_them_as_missing(shown: tuple[Any, Report]) -> None:
@@ -218,3 +221,74 @@ def test_a_real_page_labels_it_and_draws_the_rest(
         page.keyboard.press("ArrowRight" if moves else "Home")
         page.wait_for_function("__mi.drawn === __mi.epoch")
     assert set(seen) == set(EPOCHS)
+
+
+def test_a_flag_goes_on_to_what_is_made_from_it_at_the_same_checkpoint_and_at_the_reference(
+    make: Any, tiny: Any
+) -> None:
+    """``tiny.gap`` hides it: a number made from one that is not finite, and finite itself."""
+    energy(tiny, {50: float("nan"), 400: float("inf")})  # 400 is the reference
+    tiny.ANALYZERS["tiny.gap"] = evolve(
+        tiny.ANALYZERS["tiny.gap"], function=hidden, artifacts=(ArtifactNeed("tiny.energy"),)
+    )
+    tiny.ANALYZERS["tiny.far"] = evolve(
+        tiny.ANALYZERS["tiny.gap"], id="tiny.far", artifacts=(ArtifactNeed("tiny.energy", at="reference"),)
+    )
+    variant = make(analyzers=["tiny.gap", "tiny.far"])
+    summary = analyze([variant])
+    assert summary.failures == []
+    assert flags(variant, "tiny.gap") == {50: {"(inputs)": 1}, 400: {"(inputs)": 1}}
+    assert flags(variant, "tiny.far") == {epoch: {"(inputs)": 1} for epoch in EPOCHS}
+    # Also where the input was stored before, and is read back.
+    tiny.ANALYZERS["tiny.gap"] = evolve(tiny.ANALYZERS["tiny.gap"], version=2)
+    analyze([make(analyzers=["tiny.gap", "tiny.far"])])
+    assert flags(variant, "tiny.gap") == {50: {"(inputs)": 1}, 400: {"(inputs)": 1}}
+
+
+def hidden(data: Any) -> dict[str, Any]:
+    """A number whatever the inputs are."""
+    return {"gap": 1.0}
+
+
+def test_weights_that_a_trajectory_reads_flag_it(make: Any, tiny: Any) -> None:
+    tiny.ANALYZERS["tiny.drift"] = evolve(
+        tiny.ANALYZERS["tiny.drift"], artifacts=(), function=drift_of_what_is_finite
+    )
+    variant = make(analyzers=["tiny.drift"])
+    spoil(variant, 200, float("nan"))
+    summary = analyze([variant])
+    assert summary.failures == []
+    assert flags(variant, "tiny.drift") == {None: {"(inputs)": 1}}
+
+
+def drift_of_what_is_finite(data: Any) -> dict[str, Any]:
+    """The norm of one matrix, without what is no number: silently averaged away, but for the flag."""
+    return {"drift": [float(w["inner"].nan_to_num().norm()) for _, w in data.checkpoints()]}
+
+
+def test_a_dataset_says_at_which_epochs(make: Any, tiny: Any) -> None:
+    energy(tiny, {50: float("inf"), 200: float("nan")})
+    variant = make()
+    spoil(variant, 400, float("nan"))
+    analyze([variant])
+    reader = ArtifactReader(VariantPaths(variant.folder))
+    assert reader.dataset("full", "tiny.energy").attrs["nonfinite"] == [50, 200, 400]
+    assert reader.dataset("full", "tiny.path").attrs["nonfinite"] == "all"
+    analyze([make(root=variant.workspace.root.parent / "sound")])
+    sound = ArtifactReader(VariantPaths(make(root=variant.workspace.root.parent / "sound").folder))
+    assert "nonfinite" not in sound.dataset("full", "tiny.norms").attrs
+
+
+def test_a_notebook_and_an_export_say_so(
+    shown: tuple[Any, Report], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variant, report = shown
+    moment = mi.open(variant.workspace.root).variant(variant.id).at(0)
+    with pytest.warns(DataWarning, match=re.escape(f"tiny.bars: {SAID}")):
+        moment.view("tiny.bars")
+    assert "nonfinite" in moment.artifacts("tiny.means").attrs
+    save_report(report, variant.workspace.root / "model_families" / "tiny" / "reports")
+    where = ["-w", str(variant.workspace.root)]
+    assert cli.run([*where, "report", "build", "r", variant.name, "--to", str(tmp_path / "r.html")]) == 0
+    assert capsys.readouterr().err.count(SAID) == 2
+    assert SAID in (tmp_path / "r.html").read_text()

@@ -133,8 +133,8 @@ def build(
     if ctx.find_root().params.get("debug"):
         for traceback in summary.details:
             click.echo(traceback, err=True)
-    for problem in summary.problems:
-        click.echo(f"mi: {problem}", err=True)
+    for said in (*summary.flagged, *summary.problems):
+        click.echo(f"mi: {said}", err=True)
     if summary.problems:
         click.echo(f"mi: {len(summary.problems)} of {summary.panels} panels have no figure", err=True)
         ctx.exit(2)

@@ -167,8 +167,9 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
                 start = time.perf_counter()
     except KeyboardInterrupt:
         block.outcome.interrupted = True
-    except StrictError:
-        block.writer.close()  # what was done before stays
+    except BaseException:
+        with suppress(Exception):  # the writer's own error is the one that is raised
+            block.writer.close()  # what was done before stays
         raise
     start = time.perf_counter()
     with timed("write", "wait for the writer's end"):
@@ -194,7 +195,7 @@ class _Block:
         if self.changed and self.changed == self.specs.keys():
             raise PlanError(self._changed(next(iter(self.specs))))
         self.groups = {id: self._group(id) for id in task.fingerprints}
-        self.writer = BlockWriter(bench.variant.name, self.groups, task.device)
+        self.writer = BlockWriter(bench.variant.name, self.groups, task.device, self._flagged())
         self.reference: dict[str, Result] = {}  # results at the reference, fresh from this block or read back
         self.told: set[str] = set()  # analyzers whose traceback is kept
         self.lost: set[str] = set()  # analyzers that failed at the reference, in this block
@@ -216,6 +217,12 @@ class _Block:
         if item.sites:  # a product of other rows may be summed in another order
             made |= {"batch": self.task.batch}
         return GroupWriter(self.bench.store_of(item), self.specs[id], planned, fingerprints, made)
+
+    def _flagged(self) -> set[tuple[str, int]]:
+        """(analyzer, epoch) of committed results that others of this block need and that are not finite."""
+        needs = {n.analyzer for id in self.groups for n in self.bench.items[id].analyzer.artifacts}
+        every = {id: self.reader.nonfinite(self.task.probe, id) for id in needs}
+        return {(id, epoch) for id, held in every.items() for epoch in held if epoch is not None}
 
     def spent(self, stage: str, start: float) -> None:
         self.outcome.seconds[stage] += time.perf_counter() - start
@@ -417,7 +424,7 @@ class _Block:
     def _needs(
         self, item: Item, epoch: int, results: Mapping[str, Result], failed: Mapping[str, str]
     ) -> tuple[dict[tuple[str, str], Result], Used]:
-        """What the analyzer needs from others, and which of it this block has made itself: (analyzer, epoch).
+        """What the analyzer needs from others, and of which (analyzer, epoch) that is.
 
         Raises:
             PluginError: one of them failed.
@@ -435,8 +442,7 @@ class _Block:
                 result = self._stored(item, id, epoch, there)
             if there == self.task.reference:
                 self.reference[id] = result
-            if id in self.task.work.get(there, ()):
-                used.append((id, there))
+            used.append((id, there))
             found[id, need.at] = result
         return found, tuple(used)
 

@@ -130,7 +130,7 @@ class Moment:
             item: the analyzer.
             spec: its group in the store.
             needs: what it needs from others.
-            used: which of these are not committed yet.
+            used: which (analyzer, epoch) these are.
 
         Raises:
             PluginError: it raised, returned something else than it declared, or changed what others share.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = torch.Tensor | np.ndarray
 
 Fault = Callable[[str], PluginError]
-Used = tuple[tuple[str, int], ...]  # (analyzer, epoch) of results that are not committed yet
+Used = tuple[tuple[str, int], ...]  # (analyzer, epoch) of results that another is made from
 
 _NAMES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64 complex128"
 
@@ -37,7 +37,7 @@ class Result:
             still be working on, or an array.
         doubts: sentences, each with a bool tensor, (), that says whether it is true; then there is no result.
         fault: makes the error that a doubt turns into.
-        used: (analyzer, epoch) of the results, not committed yet, that it was made from.
+        used: (analyzer, epoch) of the results that it was made from.
     """
 
     arrays: Mapping[str, Array]

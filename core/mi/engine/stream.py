@@ -107,7 +107,7 @@ class Streams:
         Args:
             item: the analyzer.
             spec: its group in the store.
-            used: which of its needs are not committed yet.
+            used: which (analyzer, epoch) its needs are.
 
         Raises:
             PluginError: one of its steps failed, or it returned something else than it declared.

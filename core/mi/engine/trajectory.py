@@ -22,6 +22,7 @@ from mi.errors import CheckpointError, MiError, PluginError, StoreError
 from mi.faults import details
 from mi.numerics import exactly
 from mi.store.artifacts import ArtifactReader
+from mi.store.checkpoints import count_nonfinite
 from mi.store.losses import open_losses, read_losses
 from mi.store.prepare import stored, write_whole
 from mi.store.schema import GroupSpec, digest_of
@@ -116,16 +117,22 @@ def run_span(plan: Plan, span: Span) -> None:
         StoreError: the store cannot be read or written.
     """
     with timed("trajectories", "hand-over", analyzer=span.item.id):
-        values = call_span(span, span_data(plan, span))
+        spoiled: set[int | None] = set()
+        values = call_span(span, span_data(plan, span, spoiled))
     reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
-    bad = {e for n in span.item.analyzer.artifacts for e in reader.nonfinite(probe, n.analyzer)}
+    needs = {n.analyzer for n in span.item.analyzer.artifacts}
+    bad = spoiled.union(*(reader.nonfinite(probe, id) for id in needs))
     size = sum(array.nbytes for array in values.values())
     with timed("trajectories", "write", analyzer=span.item.id, bytes=size):
         write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance, len(bad))
 
 
-def span_data(plan: Plan, span: Span) -> TrajectoryData:
+def span_data(plan: Plan, span: Span, spoiled: set[int | None] | None = None) -> TrajectoryData:
     """What a trajectory analyzer declared that it reads, and nothing else.
+
+    Args:
+        plan, span: what is called.
+        spoiled: takes the epochs whose weights are read and are not finite.
 
     Raises:
         PluginError: something of it is not there.
@@ -151,7 +158,7 @@ def span_data(plan: Plan, span: Span) -> TrajectoryData:
         artifacts=Declared("artifact", artifacts),
         reference=Declared("reference artifact", reference),
         losses=open_losses(plan.bench.paths) if item.analyzer.losses else None,
-        checkpoints=(lambda: _weights(plan, span.epochs)) if item.weights else None,
+        checkpoints=(lambda: _weights(plan, span.epochs, spoiled)) if item.weights else None,
     )
 
 
@@ -229,7 +236,12 @@ def run_spans(plan: Plan, session: Session) -> tuple[int, list[Failure], dict[st
     return computed, failures, seconds, fresh
 
 
-def _weights(plan: Plan, epochs: tuple[int, ...]) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
+def _weights(
+    plan: Plan, epochs: tuple[int, ...], spoiled: set[int | None] | None
+) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
     for checkpoint in plan.checkpoints:
         if checkpoint.epoch in epochs:
-            yield checkpoint.epoch, read_weights(checkpoint, "cpu", plan.digests.get(checkpoint.epoch))
+            weights = read_weights(checkpoint, "cpu", plan.digests.get(checkpoint.epoch))
+            if spoiled is not None and count_nonfinite(weights):
+                spoiled.add(checkpoint.epoch)
+            yield checkpoint.epoch, weights

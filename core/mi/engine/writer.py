@@ -28,11 +28,14 @@ class BlockWriter:
 
     Attributes:
         failures: results that were given up, with those made from them; complete when it is closed.
+        flagged: (analyzer, epoch) of results that are not finite or made from such; what is read back, too.
         seconds: time spent writing, apart from the passes that it overlaps.
     """
 
-    def __init__(self, variant: str, groups: Mapping[str, GroupWriter], device: str) -> None:
-        self.variant, self.groups = variant, groups
+    def __init__(
+        self, variant: str, groups: Mapping[str, GroupWriter], device: str, flagged: set[tuple[str, int]]
+    ) -> None:
+        self.variant, self.groups, self.flagged = variant, groups, flagged
         self.failures: list[Failure] = []
         self.seconds = 0.0
         self._staging = Staging(device)
@@ -111,7 +114,8 @@ class BlockWriter:
                 continue
             size = sum(array.nbytes for array in arrays.values())
             with timed("take results", epoch=epoch, analyzer=id, bytes=size):
-                self.groups[id].put(epoch, arrays, bad_weights)
+                if self.groups[id].put(epoch, arrays, bad_weights, len(self.flagged & set(result.used))):
+                    self.flagged.add((id, epoch))
 
     def _settled(self, id: str, epoch: int, result: Result) -> dict[str, np.ndarray]:
         for need, there in result.used:

@@ -32,6 +32,7 @@ class ExportSummary:
         panels: how many panels the report has.
         epochs: how many checkpoints are inside.
         problems: one sentence for each panel without a figure.
+        flagged: one sentence for each panel with values that are not finite.
         details: tracebacks of those that raised.
     """
 
@@ -40,6 +41,7 @@ class ExportSummary:
     panels: int
     epochs: int
     problems: tuple[str, ...]
+    flagged: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
 
     @property
@@ -82,8 +84,9 @@ def export_html(
     content = render(page).encode()
     write_atomic(target, content)
     problems = tuple(f"{card.title} ({card.visualization}): {card.sentence}" for card in page.failed)
+    flagged = tuple(f"{c.title} ({c.visualization}): {c.flagged}" for c in page.cards if c.flagged)
     details = tuple(card.details for card in page.failed if card.details)
-    return ExportSummary(target, len(content), len(page.cards), len(page.epochs), problems, details)
+    return ExportSummary(target, len(content), len(page.cards), len(page.epochs), problems, flagged, details)
 
 
 def render(page: ReportPage) -> str:

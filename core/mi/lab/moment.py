@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from mi.domain.checkpoint import Checkpoint
 from mi.domain.report import Panel
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
-from mi.errors import CheckpointError, MiError, PluginError, unknown
+from mi.errors import CheckpointError, DataWarning, MiError, PluginError, unknown
 from mi.store.layout import VariantPaths
 from mi.views.cache import ByteCache
 
@@ -137,6 +138,9 @@ class Moment:
             ParameterError: an option that it does not have, or a value that it does not allow.
             MiError: artifacts that it reads are missing; the message says how to compute them.
             PluginError: it failed; its traceback is in the notes.
+
+        Warns:
+            DataWarning: something that it shows is not finite.
         """
         family, host = self.variant.family, self.variant.workspace.host
         offered = host.visualizations(family)
@@ -145,7 +149,8 @@ class Moment:
         given = {**family.use("visualization", visualization).options, **options}
         check_options(f"visualization {visualization}", offered[visualization].options, given)
         view = View(self, visualization, options)
-        view.data()
+        if flagged := view._card().flagged:
+            warnings.warn(f"{visualization}: {flagged}", DataWarning, stacklevel=2)
         return view
 
     def __repr__(self) -> str:

@@ -103,14 +103,19 @@ class ArtifactReader:
         """All committed epochs, sorted; variables are read when their values are asked for.
 
         Coordinates are loaded. An attribute ``from_float16`` holds the epochs, if any, that were computed of
-        activations kept as float16. Reading a variable later raises StoreError when a chunk is damaged, or
-        when the group was computed anew meanwhile (open it again).
+        activations kept as float16; ``nonfinite`` those whose values are not finite, or come from such
+        (``all`` where no axis is epochs). Reading a variable later raises StoreError when a chunk is damaged,
+        or when the group was computed anew meanwhile (open it again).
 
         Raises:
             UnknownNameError: nothing of that name is there.
             StoreError: the group or a commit record is damaged, or a chunk is missing.
         """
-        return self.open(probe, analyzer).dataset()
+        data = self.open(probe, analyzer).dataset()
+        if flagged := self.nonfinite(probe, analyzer):
+            epochs = sorted(e for e in flagged if e is not None)
+            data.attrs["nonfinite"] = epochs or "all"
+        return data
 
     def at(self, probe: str, analyzer: str, epoch: int) -> dict[str, np.ndarray]:
         """One committed epoch's arrays, loaded.

@@ -13,7 +13,7 @@ import numpy as np
 
 from mi.store.commits import Commits
 from mi.store.files import fsync_files, store_errors, write_file
-from mi.store.finite import WEIGHTS, Counts, count
+from mi.store.finite import INPUTS, WEIGHTS, Counts, count
 from mi.store.groups import fsync_group, open_group
 from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
@@ -61,13 +61,19 @@ class GroupWriter:
         self.written: list[int] = []  # epochs committed
         self.nonfinite: dict[int, Counts] = {}  # epoch -> cells that are not finite, of pending epochs
 
-    def put(self, epoch: int, values: Mapping[str, np.ndarray], bad_weights: int = 0) -> None:
+    def put(
+        self, epoch: int, values: Mapping[str, np.ndarray], bad_weights: int = 0, bad_inputs: int = 0
+    ) -> bool:
         """Take one epoch's results; a chunk that this completes is written at once.
 
         Args:
             epoch: planned.
             values: output -> array, without the epoch axis.
             bad_weights: how many of the checkpoint's weights are not finite: said with the results.
+            bad_inputs: how many of the results that it was made from are flagged: said too.
+
+        Returns:
+            Whether it is flagged: not finite, or made from what is not.
 
         Raises:
             StoreError: the store cannot be written.
@@ -92,8 +98,11 @@ class GroupWriter:
                 del self.buffers[key]
         self.done.add(at)
         self.pending.append(epoch)
-        if bad := count(self.spec.arrays, values) | ({WEIGHTS: bad_weights} if bad_weights else {}):
+        known = {WEIGHTS: bad_weights, INPUTS: bad_inputs}
+        bad = count(self.spec.arrays, values) | {what: cells for what, cells in known.items() if cells}
+        if bad:
             self.nonfinite[epoch] = bad
+        return bool(bad)
 
     def flush(self) -> None:
         """Write what is held, flush it to the disk, commit it.

@@ -47,6 +47,18 @@ class Commits:
             return []
         return sorted(n for n in found if n.endswith(".json") and (n[0] == "w" or n[0].isdecimal()))
 
+    def _records(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Every record and its content.
+
+        Where one goes while they are read, all are read again: it was merged into one that was read before.
+        """
+        for _ in range(20):
+            found = [(path, _load(path)) for path in self.files()]
+            there = [(path, data) for path, data in found if data is not None]
+            if len(there) == len(found):
+                break
+        return there
+
     def read(self) -> dict[int, str]:
         """Epoch -> fingerprint of everything committed, sorted by epoch.
 
@@ -54,9 +66,9 @@ class Commits:
             StoreError: a record is damaged.
         """
         found: dict[int, str] = {}
-        for path in self.files():
+        for path, data in self._records():
             if path.name != "whole.json":
-                found.update(_epochs(path, _load(path)))
+                found.update(_epochs(path, data))
         return dict(sorted(found.items()))
 
     def whole(self) -> str | None:
@@ -66,9 +78,10 @@ class Commits:
             StoreError: the record is damaged.
         """
         path = self.folder / "whole.json"
-        if not path.exists():
+        data = _load(path)
+        if data is None:
             return None
-        fingerprint = _load(path).get("fingerprint")
+        fingerprint = data.get("fingerprint")
         if not isinstance(fingerprint, str):
             raise _damaged(path, "no fingerprint")
         return fingerprint
@@ -80,8 +93,8 @@ class Commits:
             StoreError: a record is damaged.
         """
         found: dict[int | None, dict[str, int]] = {}
-        for path in self.files():
-            bad = _nonfinite(path, _load(path))
+        for path, data in self._records():
+            bad = _nonfinite(path, data)
             if path.name != "whole.json":
                 found.update(bad)
             elif bad:
@@ -95,8 +108,7 @@ class Commits:
             StoreError: a record is damaged.
         """
         found: list[tuple[set[int | None], dict[str, Any]]] = []
-        for path in self.files():
-            data = _load(path)
+        for path, data in self._records():
             epochs: set[int | None] = {None} if path.name == "whole.json" else set(_epochs(path, data))
             found.append((epochs, _provenance(data)))
         return found
@@ -111,8 +123,8 @@ class Commits:
         """Commit epochs of one block, beside those that its record holds already."""
         path = self.folder / f"{block:04d}.json"
         bad = dict(nonfinite or {})
-        if path.exists():
-            data = _load(path)
+        data = _load(path)
+        if data is not None:
             before = {e: f for e, f in _epochs(path, data).items() if e not in fingerprints}
             if before:
                 provenance = _agreed(_provenance(data), provenance)
@@ -130,10 +142,9 @@ class Commits:
     def retract(self, epochs: Collection[int]) -> None:
         """Take epochs out of every record: they become invisible before their arrays are touched."""
         gone = set(epochs)
-        for path in self.files():
+        for path, data in self._records():
             if path.name == "whole.json":
                 continue
-            data = _load(path)
             held = _epochs(path, data)
             left = {e: f for e, f in held.items() if e not in gone}
             if not left:
@@ -144,9 +155,10 @@ class Commits:
 
     def merge(self) -> None:
         """Fold all blocks' records into the first: fewer files, the same meaning at every instant."""
-        files = [path for path in self.files() if path.name != "whole.json"]
+        records = [(path, data) for path, data in self._records() if path.name != "whole.json"]
+        files = [path for path, _ in records]
         if len(files) > 1:
-            made, *others = (_provenance(_load(path)) for path in files)
+            made, *others = (_provenance(data) for _, data in records)
             for other in others:
                 made = _agreed(made, other)
             bad = {e: cells for e, cells in self.nonfinite().items() if e is not None}
@@ -214,11 +226,12 @@ def inexact(fingerprints: Mapping[int, str]) -> dict[str, list[int]]:
     return found
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Any] | None:
+    """A record's content; None where there is none: a writer has just merged or dropped it."""
     try:
         data = json.loads(path.read_bytes())
-    except FileNotFoundError:  # a writer has just merged or dropped it
-        return {"schema": SCHEMA, "epochs": {}}
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError:

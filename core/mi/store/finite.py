@@ -13,7 +13,7 @@ import numpy as np
 from mi.store.schema import ArraySpec
 
 # What else is counted with a result, under names that no output can have: the checkpoint's own weights, and
-# the epochs at which a trajectory's inputs are flagged.
+# the results (of a trajectory: the epochs) that it was made from and that are flagged.
 WEIGHTS, INPUTS = "(weights)", "(inputs)"
 # output -> how many of its cells are not finite; outputs without such cells are left out
 Counts = Mapping[str, int]
@@ -33,7 +33,7 @@ def count(arrays: Iterable[ArraySpec], values: Mapping[str, np.ndarray]) -> dict
 
 
 def sentence(flagged: Mapping[str, Iterable[int | None]]) -> str:
-    """``3 epochs hold non-finite values (epoch 100, 200, 300): tiny.means, tiny.gap``; empty when none does.
+    """``3 epochs hold or come from non-finite values (epoch 100, …): tiny.means``; empty when none does.
 
     Args:
         flagged: analyzer -> epochs, None for what has no axis of epochs.
@@ -45,5 +45,5 @@ def sentence(flagged: Mapping[str, Iterable[int | None]]) -> str:
     if not epochs:
         return f"non-finite values over all epochs: {names}"
     shown = ", ".join(f"{e:,}" for e in epochs[:4]) + (", …" if len(epochs) > 4 else "")
-    said = "1 epoch holds" if len(epochs) == 1 else f"{len(epochs)} epochs hold"
-    return f"{said} non-finite values (epoch {shown}): {names}"
+    said = "1 epoch holds or comes" if len(epochs) == 1 else f"{len(epochs)} epochs hold or come"
+    return f"{said} from non-finite values (epoch {shown}): {names}"

@@ -41,6 +41,7 @@ class Card:
         state: ``ok``, ``missing`` (artifacts), ``error`` (the visualization or its plugin failed),
             ``untrusted`` (a local plugin that may not run), ``unknown`` (no plugin offers it).
         sentence: why there is no figure, or what is missing of it; empty when nothing is.
+        flagged: that values are not finite, and where; part of the sentence.
         command: what mends it, for a terminal; may be empty.
         provenance: what the figure was made from.
         details: traceback of what the plugin raised, for a terminal and never for a page.
@@ -58,6 +59,7 @@ class Card:
     plugin: str = ""
     state: str = OK
     sentence: str = ""
+    flagged: str = ""
     command: str = ""
     provenance: tuple[str, ...] = ()
     details: str = ""
@@ -159,8 +161,8 @@ class CardMaker:
             card.sentence = _gaps(frames.missing, len(frames.epochs))
             card.command = self.source.command(visualization.reads)
         if flagged := self.source.nonfinite(visualization):
-            said = _not_finite(flagged, len(self.source.epochs))
-            card.sentence = f"{card.sentence} {said}".strip()
+            card.flagged = _not_finite(flagged, len(self.source.epochs))
+            card.sentence = f"{card.sentence} {card.flagged}".strip()
 
     def _provenance(self, visualization: Visualization, data: ViewData) -> tuple[str, ...]:
         said = [f"probe {self.source.probe_name}"] if visualization.reads else []
@@ -193,9 +195,9 @@ def _not_finite(flagged: list[int | None], total: int) -> str:
     if not epochs:
         return "Made from or holding non-finite values, which are shown as missing."
     shown = ", ".join(f"{e:,}" for e in epochs[:4]) + (", …" if len(epochs) > 4 else "")
-    verb = "holds" if len(epochs) == 1 else "hold"
+    verb = "holds or comes" if len(epochs) == 1 else "hold or come"
     count = f"{len(epochs)} of {total} checkpoints {verb}"
-    return f"{count} non-finite values, shown as missing (epoch {shown})."
+    return f"{count} from non-finite values, shown as missing (epoch {shown})."
 
 
 def _check_figure(visualization: Visualization, root: Any) -> None:

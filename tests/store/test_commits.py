@@ -1,0 +1,55 @@
+"""Commit records as readers see them while a writer merges and drops them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from mi.store.commits import Commits
+
+
+def test_records_that_are_merged_while_they_are_read_hide_no_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = Commits(tmp_path / "probe" / "one")
+    for block in range(3):
+        commits.add(block, {block: f"f{block}"}, {}, {block: {"x": 1}})
+    listing, merged = Commits._names, []
+
+    def names(self: Commits) -> list[str]:
+        found = listing(self)
+        if not merged:  # the writer's turn, between the reader's listing and its reading
+            merged.append(True)
+            commits.merge()
+        return found
+
+    for read in (commits.read, commits.nonfinite):
+        monkeypatch.setattr(Commits, "_names", names)
+        assert list(read()) == [0, 1, 2]
+        assert len(commits.files()) == 1
+        monkeypatch.undo()
+        merged.clear()
+        for block in range(3):
+            commits.add(block, {block: f"f{block}"}, {}, {block: {"x": 1}})
+
+
+def test_a_whole_that_is_dropped_is_absent_and_never_damaged(tmp_path: Path) -> None:
+    commits = Commits(tmp_path / "probe" / "one")
+    stop, seen = threading.Event(), set()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(commits.whole())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(200):
+            commits.add_whole("f", {})
+            commits.drop()
+    finally:
+        stop.set()
+        reader.join()
+    assert seen <= {"f", None}
