@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mi.store import commits as records
 from mi.store.commits import Commits
 
 
@@ -16,17 +18,17 @@ def test_records_that_are_merged_while_they_are_read_hide_no_epoch(
     commits = Commits(tmp_path / "probe" / "one")
     for block in range(3):
         commits.add(block, {block: f"f{block}"}, {}, {block: {"x": 1}})
-    listing, merged = Commits._names, []
+    load, merged = records._load, []
 
-    def names(self: Commits) -> list[str]:
-        found = listing(self)
-        if not merged:  # the writer's turn, between the reader's listing and its reading
+    def loaded(path: Path) -> Any:
+        data = load(path)
+        if not merged:  # the writer's turn, between the reader's first record and its second
             merged.append(True)
             commits.merge()
-        return found
+        return data
 
     for read in (commits.read, commits.nonfinite):
-        monkeypatch.setattr(Commits, "_names", names)
+        monkeypatch.setattr(records, "_load", loaded)
         assert list(read()) == [0, 1, 2]
         assert len(commits.files()) == 1
         monkeypatch.undo()
