@@ -1,11 +1,11 @@
 """Seconds and peak memory of `mi analyze` as the work grows: checkpoints, probe rows, width, layers.
 
-    python benchmarks/growth.py [--rounds 1] [--threads N] [--axes checkpoints,rows] [--full]
+    python benchmarks/growth.py [--rounds 1] [--threads N] [--axes checkpoints,rows,…] [--full]
 
 Each point is a process of its own that only analyzes: its peak resident memory is its own. Every curve is
-fitted by a power law, y = a·x^b, least squares over the logarithms; of memory what is fitted is the peak
-above
-that of the same process when it had analyzed one tiny variant.
+fitted by a power law, y = a·x^b, least squares over the logarithms: seconds of the processors, which others
+disturb less than the clock, and of memory the peak above that of the same process when it had analyzed one
+tiny variant (at least 1 MB, since less is noise).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from common import (
     verdict,
 )
 
-FULL = {"rounds": 5, "scale": "full"}
+FULL = {"rounds": 3, "scale": "full"}
 LAYERED = "layered"  # a local plugin, so that the children load it too
 WARM = {"prime": 5, "d_model": 8, "d_head": 4, "n_heads": 2, "d_mlp": 8}
 CHILD = """
@@ -65,7 +65,6 @@ class Axis:
         title, x_label: for people.
         points: what x is -> what makes the variant (`checkpoints`, and domain parameters).
         x: from a point to the number that is fitted.
-        analyzers: ids; empty for all of the family's.
         what: what stays the same.
     """
 
@@ -82,7 +81,7 @@ def axes(scale: str) -> dict[str, Axis]:
         "checkpoints": Axis(
             "Checkpoints",
             "checkpoints",
-            [{"prime": 31, "checkpoints": n} for n in ((10, 32, 100, 316, 1000) if full else (4, 12))],
+            [{"prime": 31, "checkpoints": n} for n in ((10, 46, 215, 1000) if full else (4, 12))],
             lambda point: point["checkpoints"],
             "p = 31",
         ),
@@ -111,10 +110,24 @@ def axes(scale: str) -> dict[str, Axis]:
             if full
             else "4 checkpoints",
         ),
+        **{
+            f"rows_{analyzer}": Axis(
+                f"Probe rows, {words}",
+                "rows",
+                [
+                    {"layers": 1, "rows": n, "checkpoints": 2, analyzer: 1}
+                    for n in ((1000, 4000, 16000) if full else (100, 400))
+                ],
+                lambda point: point["rows"],
+                "2 checkpoints of a transformer of one layer and width 128; one analyzer reads the residual "
+                "stream at all of a row's 16 positions, 8 kB a row",
+            )
+            for analyzer, words in (("streamed", "streaming"), ("held", "held all at once"))
+        },
         "layers": Axis(
             "Layers",
             "layers",
-            [{"layers": n, "checkpoints": 4} for n in ((1, 2, 4, 8, 16) if full else (1, 2))],
+            [{"layers": n, "checkpoints": 4} for n in ((1, 4, 16) if full else (1, 2))],
             lambda point: point["layers"],
             "4 checkpoints of transformers of width 128 over 512 sequences of 16 tokens; one analyzer reads "
             "the residual stream and the neurons of every layer",
@@ -147,7 +160,8 @@ def declare(small: Any, point: Mapping[str, int]) -> Any:
     import layered
 
     if "layers" in point:
-        return layered.declare(small.workspace, point["layers"])
+        analyzer = next((name for name in ("streamed", "held") if name in point), "residual")
+        return layered.declare(small.workspace, point["layers"], point.get("rows", layered.ROWS), analyzer)
     parameters = {name: value for name, value in point.items() if name != "checkpoints"}
     return small.workspace.declare(small.family, {"train_fraction": 0.5, **parameters})
 
@@ -162,7 +176,7 @@ def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
 
     variants, tiny = [], ""
     for i, point in enumerate(axis.points):
-        root = folder / f"{axis.x_label}{i}"
+        root = folder / f"{axis.title}{i}"
         small = make_variant(root, 1, local=(LAYERED,), **WARM)  # type: ignore[arg-type]
         last = point["checkpoints"] - 1
         variants.append(declare(small, point))
@@ -180,7 +194,9 @@ def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = options(__doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,width,layers")
+    parser = options(
+        __doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,rows_streamed,rows_held,width,layers"
+    )
     given = settle(parser, argv)
     machine = Machine()
     chosen = {name: axis for name, axis in axes(given.scale).items() if name in given.axes.split(",")}
@@ -201,23 +217,23 @@ only analyze. \
     ]
     for name, axis in chosen.items():
         x, points = [axis.x(point) for point in axis.points], found[name]
-        above = [point["peak"] - point["before"] for point in points]
+        above = [max(point["peak"] - point["before"], 1e6) for point in points]
         rows = [
             [at, span(one["clock"]), span(one["processors"]), size(one["peak"]), size(more)]
             for at, one, more in zip(x, points, above, strict=True)
         ]
         head = [axis.x_label, "seconds", "processor seconds", "peak memory", "above a tiny variant's"]
-        time_b = exponent(x, [one["clock"] for one in points])
-        late_b = exponent(x[-2:], [one["clock"] for one in points[-2:]])
+        time_b = exponent(x, [one["processors"] for one in points])
+        late_b = exponent(x[-2:], [one["processors"] for one in points[-2:]])
         memory_b = exponent(x, above)
         said = (
-            f"Seconds grow as {axis.x_label}^{time_b:.2f} (^{late_b:.2f} at its end), memory "
+            f"Processor seconds grow as {axis.x_label}^{time_b:.2f} (^{late_b:.2f} at its end), memory "
             f"above a tiny variant's as ^{memory_b:.2f}."
         )
-        if name == "checkpoints":
+        if name in ("checkpoints", "rows_streamed"):
             flat = points[-1]["peak"] / points[0]["peak"]
             said += (
-                f" From {x[0]} to {x[-1]} checkpoints the peak grows {flat:.2f} ×; it must stay flat: "
+                f" From {x[0]} to {x[-1]} {axis.x_label} the peak grows {flat:.2f} ×; it must stay flat: "
                 f"{verdict(flat <= 1.10)}."
             )
         parts.append(f"### {axis.title}\n\n{axis.what}.\n\n{table(head, rows)}\n\n{said}")

@@ -1,4 +1,4 @@
-"""A family of transformers with any number of layers, to see how analyses grow with them.
+"""A family of transformers with any number of layers and rows, to see how analyses grow with them.
 
 Nothing is learned: the weights begin at random and every step shrinks them, which changes no cost of a pass.
 A family has one number of layers, because what an analyzer reads is declared for a family.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mi.engine.data import CheckpointData
 
 ROWS, CONTEXT, VOCABULARY, WIDTH, HEADS = 512, 16, 64, 128, 4
+ALL = "blocks.0.hook_resid_post"  # 8 kB a row, at all positions
 
 
 class Layered(VariantCode):
@@ -33,13 +34,15 @@ class Layered(VariantCode):
     def axes(self) -> Mapping[str, np.ndarray]:
         import numpy as np
 
-        return {"sequence": np.arange(ROWS)}
+        return {"sequence": np.arange(self.parameters["rows"])}
 
     def encode(self, columns: Mapping[str, np.ndarray]) -> Rows:
         import numpy as np
 
-        every = np.random.default_rng(0).integers(VOCABULARY, size=(ROWS, CONTEXT))
-        return Rows(tokens=every[np.asarray(columns["sequence"])])
+        row, position = np.asarray(columns["sequence"])[:, None], np.arange(CONTEXT)
+        return Rows(
+            tokens=(row * 7919 + position * (row + 104729)) % VOCABULARY
+        )  # each from its number alone
 
     def dimensions(self) -> Mapping[str, Sequence[Any]]:
         return {
@@ -102,6 +105,28 @@ def residual(data: CheckpointData) -> dict[str, Any]:
     return {"mean": stream, "active": active}
 
 
+def held(data: CheckpointData) -> dict[str, Any]:
+    """``mean`` (feature,): of the first layer's residual stream, over rows and positions held all at once."""
+    return {"mean": data.site(ALL).mean((0, 1))}
+
+
+class Streamed:
+    """The same, of one batch of rows after another."""
+
+    def start(self, data: CheckpointData) -> tuple[Any, int]:
+        """Nothing yet."""
+        return 0.0, 0
+
+    def update(self, state: tuple[Any, int], batch: CheckpointData) -> tuple[Any, int]:
+        """A batch's sum and number of vectors."""
+        found = batch.site(ALL).flatten(0, 1)
+        return state[0] + found.sum(0), state[1] + len(found)
+
+    def finish(self, state: tuple[Any, int]) -> dict[str, Any]:
+        """The mean."""
+        return {"mean": state[0] / state[1]}
+
+
 @hookimpl
 def register_family() -> FamilyCode:
     """Transformers of any depth."""
@@ -110,7 +135,7 @@ def register_family() -> FamilyCode:
 
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
-    """One analyzer that reads every layer."""
+    """One analyzer that reads every layer, and two that read all positions of the first."""
     if family.code != "layered.transformer":
         return []
     layers = range(int(family.parameters["layers"].default))
@@ -126,13 +151,25 @@ def analyze(family: Family) -> list[Analyzer]:
                 for hook in ("hook_resid_post", "mlp.hook_post")
             ],
             outputs={"mean": Output(("layer", "feature")), "active": Output(("layer", "neuron"), units="1")},
-        )
+        ),
+        *(
+            Analyzer(
+                id=f"layered.{name}",
+                version=1,
+                title=f"Mean of the residual stream, {name}",
+                function=function,
+                streaming=name == "streamed",
+                sites=[Site(ALL)],
+                outputs={"mean": Output(("feature",))},
+            )
+            for name, function in (("held", held), ("streamed", Streamed))
+        ),
     ]
 
 
-def declare(workspace: Workspace, layers: int) -> Variant:
-    """The variant with this many layers, of a family made for it."""
-    name = f"layered_{layers}"
+def declare(workspace: Workspace, layers: int, rows: int = ROWS, analyzer: str = "residual") -> Variant:
+    """The variant with this many layers and rows, of a family made for it."""
+    name = f"layered_{layers}_{analyzer}"
     folder = Path(workspace.root) / "model_families" / name
     integer = {"type": "int", "minimum": 1, "maximum": 1000, "description": "Layers."}
     family = {
@@ -141,10 +178,13 @@ def declare(workspace: Workspace, layers: int) -> Variant:
         "title": f"{layers} layers",
         "description": "For the benchmark of growth.",
         "code": "layered.transformer",
-        "parameters": {"layers": {**integer, "default": layers}},
+        "parameters": {
+            "layers": {**integer, "default": layers},
+            "rows": {**integer, "default": ROWS, "maximum": 10**9, "description": "Rows of the probe."},
+        },
         "variant": "l{layers}",
         "probes": {"kinds": ["core.full_grid"], "default": "full"},
-        "analyzers": [{"id": "layered.residual"}],
+        "analyzers": [{"id": f"layered.{analyzer}"}],
         "visualizations": [],
         "training": {"epochs": 1, "checkpoints": "0"},
     }
@@ -153,4 +193,4 @@ def declare(workspace: Workspace, layers: int) -> Variant:
         folder / "probes" / "full.json",
         {"schema": 1, "title": "All", "kind": "core.full_grid", "options": {}},
     )
-    return workspace.declare(workspace.family(name), {})
+    return workspace.declare(workspace.family(name), {"rows": rows})
