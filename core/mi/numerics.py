@@ -37,19 +37,19 @@ def exactly() -> Iterator[None]:
     ]
     before = [(where, name, getattr(where, name)) for where, name, _ in wanted]
     precision = torch.get_float32_matmul_precision()
-    mode = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # As use_deterministic_algorithms does, but that imports torch's compiler, to tell it too, for seconds.
+    mode = torch.get_deterministic_debug_mode()
     try:
         for where, name, value in wanted:
             setattr(where, name, value)
         torch.set_float32_matmul_precision("highest")  # "high" is TF32, on some processors bfloat16
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")
         yield
     finally:
         for where, name, value in before:
             setattr(where, name, value)
         torch.set_float32_matmul_precision(precision)
-        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(mode)
 
 
 def settings(device: str) -> dict[str, Any]:

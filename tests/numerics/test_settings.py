@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -107,3 +109,13 @@ def test_analyzers_of_every_scope_and_trainings_compute_exactly_and_records_say_
         said = json.loads(record.read_bytes())
         assert (said["tf32"], said["deterministic"]) == (False, True)
         assert said["threads"] >= 1 and said["cpu"] and said["versions"]["torch"]
+
+
+def test_making_them_imports_no_compiler() -> None:
+    code = (
+        "import sys, torch\nfrom mi.numerics import exactly\nbefore = {*sys.modules}\n"
+        "with exactly():\n    assert torch.is_deterministic_algorithms_warn_only_enabled()\n"
+        "print(sorted(n for n in {*sys.modules} - before if n.partition('.')[0] != 'mi'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -169,7 +169,9 @@ def digest_of(value: Any) -> str:
     total = hashlib.blake2b(digest_size=16)
 
     def add(item: Any) -> None:
-        if isinstance(item, Mapping):
+        if type(item) is str:  # most of what is hashed, by far
+            total.update(json.dumps(item).encode() + b";")
+        elif isinstance(item, Mapping):
             total.update(b"{")
             for key in sorted(item, key=str):
                 total.update(json.dumps(str(key)).encode())
