@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from docs.documents import DOCS, ROOT, blocks, write_files
 from sample_plugin import run
@@ -94,6 +95,18 @@ def test_the_network_of_the_pages_learns(workspace: Path) -> None:
     assert margin.shape == (11, 23)
     assert float(margin[-1].sel(distance=11)) > 3
     assert float(margin[0].sel(distance=11)) < 1
+
+
+def test_the_streaming_analyzer_of_the_pages_sums_over_all_rows(workspace: Path) -> None:
+    import mi
+
+    variant = mi.open(workspace).variant("n12_seed0")
+    activity = variant.artifacts("compare.activity")
+    _, cache = variant.at(300).run_with_cache("hook_hidden")
+    hidden = cache["hook_hidden"].double()
+    assert hidden.shape == (144, 16)
+    np.testing.assert_allclose(activity["mean"].sel(epoch=300), hidden.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(activity["firing"].sel(epoch=300), (hidden > 0).double().mean(0), rtol=1e-6)
 
 
 def test_the_probe_of_the_pages_holds_what_it_says(workspace: Path) -> None:

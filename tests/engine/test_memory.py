@@ -137,6 +137,18 @@ def test_batches_shrink_to_what_is_left_and_say_so(make: Any, moments: Any, tmp_
     assert found[100] == 1
 
 
+def test_verify_allows_for_other_batches_and_says_so(make: Any, moments: Any) -> None:
+    from mi.engine.judge import judge
+    from mi.engine.recompute import draw, recompute
+
+    variant = wide(make, ["tiny.moments"])
+    assert analyze([variant], memory=100).failures == []
+    judged = judge(Session(), variant)
+    found = list(recompute(variant, draw(judged, VariantPaths(variant.folder), 2, 0)))
+    assert [one.outcome for one in found] == ["near", "near"]  # a product of one row rounds in its own way
+    assert "made with batch 1, here 2001" in found[0].why
+
+
 def reference(variant: Any) -> Any:
     from mi_tiny.code import weights_at
 

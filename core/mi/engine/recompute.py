@@ -23,10 +23,11 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.commits import Commits
 from mi.store.layout import VariantPaths
 
-# Where torch, the device or the number of threads differ, sums round differently: then two results agree when
-# they differ by at most this share of the largest value of their array.
+# Where torch, the device, the number of threads or the rows of a batch differ, sums round differently: then two
+# results agree when they differ by at most this share of the largest value of their array.
 TOLERANCE = 1e-3
-COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads")  # of what is recorded
+# Of what is recorded, what may change bits.
+COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads", "batch")
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -153,7 +154,8 @@ def _checkpoints(copy: Variant, draws: Sequence[Draw], progress: Progress | None
                 yield Comparison(one, "failed", why)
                 continue
             assert one.epoch is not None
-            yield _compared(one, partial(reader.at, probe, one.judged.analyzer, one.epoch))
+            batch = {"batch": _made(VariantPaths(copy.folder), one.judged, one.epoch).get("batch")}
+            yield _compared(one, partial(reader.at, probe, one.judged.analyzer, one.epoch), batch)
 
 
 def _activations(copy: Variant, draws: Sequence[Draw], progress: Progress | None) -> Iterator[Comparison]:
@@ -180,7 +182,8 @@ def _activations(copy: Variant, draws: Sequence[Draw], progress: Progress | None
             yield Comparison(one, "failed", summary.failures[0].message)
             continue
         reader = ArtifactReader(VariantPaths(copy.folder).kept)
-        yield _compared(one, partial(reader.at, one.judged.probe, kept.group, one.epoch))
+        batch = {"batch": _made(VariantPaths(copy.folder), one.judged, one.epoch).get("batch")}
+        yield _compared(one, partial(reader.at, one.judged.probe, kept.group, one.epoch), batch)
 
 
 def _span(one: Draw) -> Comparison:
@@ -192,7 +195,8 @@ def _span(one: Draw) -> Comparison:
     return _compared(one, lambda: call_span(span, span_data(plan, span)))
 
 
-def _compared(one: Draw, again: Callable[[], Arrays]) -> Comparison:
+def _compared(one: Draw, again: Callable[[], Arrays], now: Mapping[str, Any] | None = None) -> Comparison:
+    """What the store holds beside what ``again`` gives, made with ``now`` over what the judgement says."""
     reader, probe = ArtifactReader(one.judged.paths), one.judged.probe
     try:
         here = again()
@@ -209,7 +213,7 @@ def _compared(one: Draw, again: Callable[[], Arrays]) -> Comparison:
     name = max(unequal, key=lambda n: _apart(here[n], held[n]))
     apart = _apart(here[name], held[name])
     said = f"{name} is apart by {apart:.2g} of its largest value"
-    others = _differences(one.made, one.judged.provenance)
+    others = _differences(one.made, {**one.judged.provenance, **(now or {})})
     if others and apart <= TOLERANCE:
         return Comparison(one, "near", f"{said} (made with {others}; at most {TOLERANCE:g} is allowed then)")
     return Comparison(one, "differs", said + (f" (made with {others})" if others else ""))
