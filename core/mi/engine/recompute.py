@@ -23,8 +23,8 @@ from mi.store.artifacts import ArtifactReader
 from mi.store.commits import Commits
 from mi.store.layout import VariantPaths
 
-# Where torch, the device, the number of threads or the rows of a batch differ, sums round differently: then two
-# results agree when they differ by at most this share of the largest value of their array.
+# Where torch, the device, the number of threads or the rows of a batch differ, sums round differently: then
+# two results agree when they differ by at most this share of the largest value of their array.
 TOLERANCE = 1e-3
 # Of what is recorded, what may change bits.
 COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads", "batch")
