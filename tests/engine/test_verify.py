@@ -150,6 +150,7 @@ def test_an_edited_commit_record_an_axis_and_a_flag_are_found(make: Any) -> None
     paths = VariantPaths(variant.folder)
     record = paths.commits / "full" / "tiny.gap" / "0000.json"
     data = json.loads(record.read_text())
+    del data["sum"]
     data["epochs"]["77"] = "f" * 32
     record.write_text(json.dumps(data))
     zarr.open_array(paths.artifacts / "full" / "tiny.share" / "unit", mode="r+")[0] = 9
@@ -159,6 +160,22 @@ def test_an_edited_commit_record_an_axis_and_a_flag_are_found(make: Any) -> None
     assert found["full/tiny.share/unit"] == "holds other coordinates than the analyzer declares"
     differs = "the coordinate 'committed' differs from the commit records at epoch 0"
     assert found["full/tiny.norms/committed"] == differs
+
+
+def test_a_record_edited_by_hand_is_not_what_was_written(make: Any) -> None:
+    variant = make()
+    analyze([variant])
+    record = VariantPaths(variant.folder).commits / "full" / "tiny.gap" / "0000.json"
+    written = record.read_text()
+    record.write_text(written.replace("tiny", "tidy") if "tiny" in written else written.replace("cpu", "gpu"))
+    assert damage(check(variant)) == {
+        "commits/full/tiny.gap/0000.json": "damaged commit record (its checksum differs)"
+    }
+    record.write_text(json.dumps(json.loads(written)))
+    found = damage(check(variant))["commits/full/tiny.gap/0000.json"]
+    assert found == "damaged commit record (it was written anew with the checksum of another)"
+    assert analyze([make()]).total.computed == 5
+    assert check(variant).findings == []
 
 
 def test_stale_results_are_told_and_are_no_damage(make: Any, tiny: Any) -> None:
@@ -199,6 +216,7 @@ def test_another_version_of_torch_is_compared_within_a_tolerance_and_said(make: 
     analyze([variant])
     record = VariantPaths(variant.folder).commits / "full" / "tiny.norms" / "0000.json"
     data = json.loads(record.read_text())
+    del data["sum"]
     data["versions"]["torch"] = "2.0.0"
     record.write_text(json.dumps(data))
     near = changed(1 + 1e-5)

@@ -22,7 +22,7 @@ from mi.store.commits import Commits
 from mi.store.files import store_errors
 from mi.store.groupcheck import check_group, groups_of, some_of
 from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, check_root, leftovers, said
-from mi.store.keys import keys_of
+from mi.store.keys import damage_of, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.pack import unpack
 from mi.store.remove import drop_group, mend_flags, mend_root, only_of, retract, sweep_leftovers
@@ -113,8 +113,12 @@ def plan_cleaning(
     session = session or Session({owner.workspace.root: owner.workspace})
     cleaning = Cleaning(owner)
     for store in (paths, paths.kept):
+        if why := damage_of(store):
+            archive = store.packed
+            size = archive.stat().st_size
+            cleaning.drops.append(Drop(why, archive.name, files=1, bytes=size, file=archive))
         _plan_groups(session, owner, store, unbound, cleaning)
-        if any(f.state == DAMAGED for f in check_root(store)):
+        if not why and any(f.state == DAMAGED for f in check_root(store)):
             cleaning.mends.append(said(paths, store.artifacts / "zarr.json"))
     for file in leftovers(paths):
         files = _files(file)
@@ -165,7 +169,7 @@ def clean(cleaning: Cleaning) -> None:
         StoreError: the folder cannot be written.
     """
     paths = VariantPaths(cleaning.owner.folder)
-    if cleaning.drops or cleaning.mends:
+    if (cleaning.drops or cleaning.mends) and not damage_of(paths):
         unpack(paths)
     for drop in cleaning.drops:
         store = paths.kept if drop.keeps else paths
@@ -206,7 +210,8 @@ def _drop(
     cleaning: Cleaning,
 ) -> Drop | None:
     keys, commits = keys_of(paths, *group), Commits.of(paths, *group)
-    sizes = [keys.size(key) for key in keys.below()] + [f.stat().st_size for f in _files(commits.folder)]
+    inside = [] if damage_of(paths) else [keys.size(key) for key in keys.below()]
+    sizes = inside + [f.stat().st_size for f in _files(commits.folder)]
     name = paths.prefix + "/".join(group)
     everything = Drop("", *group, files=len(sizes), bytes=sum(sizes), keeps=paths.keeps)
     if judged is not None and judged.state == UNJUDGED:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.jsonfile import write_atomic
@@ -18,8 +18,8 @@ from mi.store.layout import VariantPaths
 if TYPE_CHECKING:
     import torch
 
-# In the header's metadata: hash of the tensors' bytes, which `check_content` compares.
-CONTENT = "mi.content"
+# In the header's metadata: hashes of the tensors' bytes, and of the rest of the header itself.
+CONTENT, HEADER = "mi.content", "mi.header"
 _NAME = re.compile(r"e(\d{8,})\.safetensors")
 
 
@@ -57,7 +57,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
 
 def _canonical(data: bytes) -> bytes:
-    """The same safetensors file with a hash of its tensors, and its metadata sorted.
+    """The same safetensors file with hashes of its tensors and of its header, and its metadata sorted.
 
     safetensors writes it in random order, but :func:`digest` wants the same content as the same bytes.
     """
@@ -65,6 +65,7 @@ def _canonical(data: bytes) -> bytes:
     header = json.loads(data[8 : 8 + length])
     content = _hash(memoryview(data)[8 + length :])
     metadata = header.pop("__metadata__", {}) | {CONTENT: content}
+    metadata[HEADER] = _header_hash({"__metadata__": metadata, **header})
     header = {"__metadata__": dict(sorted(metadata.items())), **header}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
@@ -83,7 +84,8 @@ def load_tensors(path: Path, device: str = "cpu", content: str | None = None) ->
         content: what :func:`digest` gave before, where the bytes must still be those.
 
     Raises:
-        CheckpointError: the file is missing, truncated, no safetensors file, or holds other bytes by now.
+        CheckpointError: the file is missing, truncated, no safetensors file, holds other bytes by now, or
+            not those that were written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -92,6 +94,7 @@ def load_tensors(path: Path, device: str = "cpu", content: str | None = None) ->
         data = path.read_bytes()
         if content is not None and _hash(data) != content:
             raise CheckpointError(f"{path}: was replaced while it was being analyzed; analyze it again")
+        _check_bytes(path, data)
         # Copied to memory of torch's own: sums depend on how their terms are aligned.
         return {name: t.clone() if device == "cpu" else t.to(device) for name, t in load(data).items()}
     except FileNotFoundError:
@@ -168,24 +171,33 @@ def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def check_content(path: Path) -> None:
-    """Compare the tensors' bytes with the hash that the file carries; files of other writers carry none.
+    """Compare the bytes with the hashes that the file carries; files of other writers carry none.
 
     Raises:
         CheckpointError: a bit has changed, or the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            told = header.get("__metadata__", {}).get(CONTENT)
-            if told is None:
-                return
-            found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        _check_bytes(path, path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, AttributeError):
+
+
+def _check_bytes(path: Path, data: bytes) -> None:
+    try:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        told = header.get("__metadata__", {})
+        found = {CONTENT: _hash(memoryview(data)[8 + length :])} if CONTENT in told else {}
+        found |= {HEADER: _header_hash(header)} if HEADER in told else {}
+    except (ValueError, AttributeError, TypeError):
         raise CheckpointError(f"{path}: damaged or no safetensors file") from None
-    if found != told:
+    if any(told[name] != hash for name, hash in found.items()):
         raise CheckpointError(f"{path}: damaged, its bytes are not those that were written")
+
+
+def _header_hash(header: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in header["__metadata__"].items() if name != HEADER}
+    return _hash(json.dumps({**header, "__metadata__": rest}, sort_keys=True).encode())
 
 
 def _hash(data: bytes | memoryview) -> str:

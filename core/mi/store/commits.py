@@ -4,13 +4,15 @@
 to fingerprints. A record is written after the arrays, flushed to the disk and renamed into place; readers
 trust records alone. Artifacts without an epoch axis have one record, ``whole.json``. Beside the fingerprints
 stand the epochs with cells that are not finite (``nonfinite``: epoch -> output -> cells), and with what the
-results were made; what is not the same for all of a record's epochs is null there.
+results were made; what is not the same for all of a record's epochs is null there. The last field is a
+checksum of the bytes before it: who edits a record by hand takes it out.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +20,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mi.domain.jsonfile import write_json
+from mi.domain.jsonfile import write_atomic
 from mi.errors import StoreError
 from mi.store.layout import VariantPaths
 
@@ -137,7 +139,7 @@ class Commits:
     ) -> None:
         """Commit artifacts without an epoch axis."""
         data: dict[str, Any] = {"schema": SCHEMA, "fingerprint": fingerprint, **provenance}
-        write_json(self.folder / "whole.json", data | ({"nonfinite": dict(nonfinite)} if nonfinite else {}))
+        _save(self.folder / "whole.json", data | ({"nonfinite": dict(nonfinite)} if nonfinite else {}))
 
     def retract(self, epochs: Collection[int]) -> None:
         """Take epochs out of every record: they become invisible before their arrays are touched."""
@@ -208,7 +210,7 @@ class Commits:
         data: dict[str, Any] = {"schema": SCHEMA, "epochs": {str(e): epochs[e] for e in sorted(epochs)}}
         if nonfinite:
             data["nonfinite"] = {str(e): dict(nonfinite[e]) for e in sorted(nonfinite)}
-        write_json(path, data | dict(provenance))
+        _save(path, data | dict(provenance))
 
 
 _SEEN: dict[Path, tuple[tuple[Any, ...], Mapping[int, str]]] = {}
@@ -226,10 +228,24 @@ def inexact(fingerprints: Mapping[int, str]) -> dict[str, list[int]]:
     return found
 
 
+_SUM = b',\n  "sum": "'  # the last field: a checksum of the bytes before it
+
+
+def _save(path: Path, data: Mapping[str, Any]) -> None:
+    body = json.dumps(data, indent=2, ensure_ascii=False).encode().removesuffix(b"\n}")
+    write_atomic(path, b'%b%b%08x"\n}\n' % (body, _SUM, zlib.crc32(body)))
+
+
 def _load(path: Path) -> dict[str, Any] | None:
     """A record's content; None where there is none: a writer has just merged or dropped it."""
     try:
-        data = json.loads(path.read_bytes())
+        raw = path.read_bytes()
+        body, mark, end = raw.rpartition(_SUM)
+        if mark and end[:8] != b"%08x" % zlib.crc32(body):
+            raise _damaged(path, "its checksum differs")
+        data = json.loads(raw)
+        if not mark and isinstance(data, dict) and "sum" in data:
+            raise _damaged(path, "it was written anew with the checksum of another")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -260,8 +276,11 @@ def _nonfinite(path: Path, data: Mapping[str, Any]) -> dict[Any, Any]:
         raise _damaged(path, "nonfinite is not a mapping of epochs to counts") from None
 
 
+_OWN = ("schema", "epochs", "fingerprint", "nonfinite", "sum")
+
+
 def _provenance(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in data.items() if k not in ("schema", "epochs", "fingerprint", "nonfinite")}
+    return {k: v for k, v in data.items() if k not in _OWN}
 
 
 def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mi.store.arrays import Array
 from mi.store.commits import Commits
 from mi.store.groups import open_group
 from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, said, values_of
-from mi.store.keys import Keys, hierarchy, keys_of
+from mi.store.keys import Keys, damage_of, hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.nodes import INLINE, NODE, plain
 
@@ -22,14 +22,17 @@ from mi.store.nodes import INLINE, NODE, plain
 def groups_of(paths: VariantPaths) -> list[tuple[str, str]]:
     """(probe, analyzer) of everything that has a group, or a commit record, or both; sorted."""
     # A folder without its zarr.json is a damaged group, unless it is one of zarr's own.
-    root = hierarchy(paths)
-    found = {(probe, analyzer) for probe in root.children() for analyzer in root.children(probe)}
+    root, found = hierarchy(paths), set()
+    if not damage_of(paths):
+        found = {(probe, analyzer) for probe in root.children() for analyzer in root.children(probe)}
     found |= {(p.parent.parent.name, p.parent.name) for p in paths.commits.glob("*/*/[0-9w]*.json")}
     return sorted(found)
 
 
 def chunks_of(paths: VariantPaths, probe: str, analyzer: str) -> int:
     """How many chunk files a group has: what a progress bar counts."""
+    if damage_of(paths):
+        return 0
     return sum("/c/" in key or key.endswith("/c") for key in keys_of(paths, probe, analyzer).below())
 
 
@@ -54,6 +57,9 @@ def check_group(
         yield Finding(DAMAGED, said(paths, Path(file)), what.partition(";")[0], "analyze")
         return
     some = bool(held) or whole is not None
+    if some and damage_of(paths):
+        yield Finding(DAMAGED, name, f"{paths.packed.name} cannot be read", "analyze")
+        return
     try:
         group = open_group(keys, own=True)
     except MiError as error:

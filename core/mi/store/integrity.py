@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from mi.errors import CheckpointError, MiError
 from mi.store.checkpoints import check_content, list_checkpoints, list_states
 from mi.store.groups import open_group
-from mi.store.keys import Folder, Keys, hierarchy
+from mi.store.keys import Folder, Keys, damage_of, hierarchy
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers
 from mi.store.nodes import NODE, plain
@@ -223,6 +223,9 @@ def _losses(paths: VariantPaths, tally: Tally) -> Iterator[Finding]:
 def check_root(paths: VariantPaths) -> Iterator[Finding]:
     """The consolidated metadata, which plain xarray reads, says of each node what the node itself says."""
     keys = hierarchy(paths)
+    if why := damage_of(paths):
+        yield Finding(DAMAGED, said(paths, paths.packed), why, "clean", file=paths.packed)
+        return
     if not keys.file().exists():
         return
     where = said(paths, keys.file(NODE))

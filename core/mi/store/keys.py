@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from mi.errors import StoreError
 from mi.store.layout import VariantPaths
 from mi.store.packed import Packed
 
@@ -171,6 +172,17 @@ def hierarchy(paths: VariantPaths) -> Keys:
     if not os.path.isdir(paths.artifacts) and os.path.isfile(paths.packed):
         return Packed(str(paths.packed))
     return Folder(str(paths.artifacts))
+
+
+def damage_of(paths: VariantPaths) -> str:
+    """Why the archive that artifacts are packed in cannot be opened; empty where it can, or there is none."""
+    keys = hierarchy(paths)
+    if isinstance(keys, Packed):
+        try:
+            keys.children()
+        except StoreError as error:
+            return str(error).removeprefix(f"{paths.packed}: ").partition(";")[0]
+    return ""
 
 
 def keys_of(paths: VariantPaths, probe: str, analyzer: str) -> Keys:

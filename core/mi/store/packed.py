@@ -158,8 +158,9 @@ def _index(path: str, inode: int, modified: int) -> _Index:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise StoreError(f"{path}: damaged, cannot be read ({error})") from None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        advice = "`mi clean` drops it, and `mi analyze` computes it again"
+        raise StoreError(f"{path}: damaged, cannot be read ({error}); {advice}") from None
     members, below = {}, dict[str, dict[str, None]]()
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED:
