@@ -94,15 +94,19 @@ class OneLayerTransformer(VariantCode):
     def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
         """Logits at '=' (rows, 1, p), differentiable.
 
+        NaN where the last token is not '=', which the factorized pass relies on. It does not raise, since
+        looking at the tokens would wait for the device.
+
         Raises:
-            ParameterError: the last token is not '=' everywhere, which the factorized pass relies on.
+            ParameterError: the tokens are not three a row.
         """
         from mi_modular_arithmetic.one_layer import pair_logits
 
         p = self.parameters["prime"]
-        if tokens.ndim != 2 or tokens.shape[1] != 3 or not bool((tokens[:, 2] == p).all()):
+        if tokens.ndim != 2 or tokens.shape[1] != 3:
             raise ParameterError(f"tokens are {tuple(tokens.shape)}, expected rows of (a, b, '=' = {p})")
-        return pair_logits(weights, tokens[:, 0], tokens[:, 1]).unsqueeze(1)
+        logits = pair_logits(weights, tokens[:, 0], tokens[:, 1])
+        return logits.masked_fill(tokens[:, 2:] != p, float("nan")).unsqueeze(1)
 
     def training(self, device: str) -> Training:
         """Full-batch AdamW on the training pairs; loss and accuracy on both sets."""

@@ -160,12 +160,15 @@ def test_an_unknown_tensor_is_named(small: tuple[OneLayerTransformer, Any]) -> N
         code.load_weights(model, {**_weights(code), "b_in": torch.zeros(40)})
 
 
-def test_other_tokens_than_pairs_are_refused(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_other_tokens_than_pairs_have_no_logits(small: tuple[OneLayerTransformer, Any]) -> None:
     code, _ = small
+    p = code.parameters["prime"]
+    weights, good = _weights(code), torch.tensor([[1, 2, p], [2, 3, p]])
+    found = code.forward(weights, torch.tensor([[1, 2, p], [1, 2, 3], [2, 3, p]]))
+    assert torch.allclose(found[[0, 2]], code.forward(weights, good), rtol=1e-5, atol=1e-6)
+    assert found[1].isnan().all()
     with pytest.raises(ParameterError, match="expected rows of"):
-        code.forward(_weights(code), torch.tensor([[1, 2, 3]]))
-    with pytest.raises(ParameterError, match="expected rows of"):
-        code.forward(_weights(code), torch.tensor([[1, 2]]))
+        code.forward(weights, torch.tensor([[1, 2]]))
 
 
 def test_the_initialization_has_the_declared_spread_and_follows_its_seed() -> None:
