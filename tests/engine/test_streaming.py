@@ -165,7 +165,7 @@ def test_only_what_whole_probe_analyzers_read_is_held(
     gc.disable()  # nothing may wait in a circle of references for the collector
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mi.engine.block.joined", spy)
+            patch.setattr("mi.engine.onepass.joined", spy)
             assert analyze([variant]).failures == []
     finally:
         gc.enable()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mi.domain.keep import parse_keep
 from mi.domain.workspace import Variant
-from mi.engine.block import Outcome, run_block
+from mi.engine.block import run_block
 from mi.engine.evaluate import Failure
 from mi.engine.executor import Executor, InProcess
 from mi.engine.family import FamilyScope, family_scope
@@ -21,6 +21,7 @@ from mi.engine.plan import Plan, make_plan
 from mi.engine.room import check_room
 from mi.engine.session import Session
 from mi.engine.summary import AnalysisSummary, VariantSummary, log_call
+from mi.engine.task import Outcome
 from mi.engine.tasks import full_axis, make_tasks
 from mi.engine.trajectory import run_spans
 from mi.errors import StoreError

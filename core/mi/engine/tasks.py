@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mi.engine.block import Task
 from mi.engine.plan import Plan
+from mi.engine.task import Task
 from mi.store.schema import BLOCK
 
 
