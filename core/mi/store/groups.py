@@ -175,16 +175,34 @@ def create_group(path: Path, spec: GroupSpec, epochs: Sequence[int], layout: str
     if spec.epochal:
         attrs["coordinates"] = "committed"  # tells xarray that it is no data variable
         about = {"units": "optimizer steps", "description": "weights after this many optimizer steps"}
-        told = {"description": "whether all arrays of this epoch are complete"}
         shape: tuple[int, ...] = (len(epochs),)
         nodes["epoch"] = node_of(ArraySpec("epoch", ("epoch",), "int64", 0, about), shape, epochal=False)
-        flags = ArraySpec("committed", ("epoch",), "bool", False, told)
-        nodes["committed"] = node_of(flags, shape, epochal=True, layout=layout)
+        nodes["committed"] = _flags_node(len(epochs), layout)
         values |= {"epoch": np.asarray(epochs, dtype=np.int64), "committed": np.zeros(shape, dtype=bool)}
     for array in spec.arrays:
         shape = spec.shape(array, len(epochs))
         nodes[array.name] = node_of(array, shape, epochal=spec.epochal, layout=layout)
     write_group(path, attrs, nodes, values)
+
+
+def _flags_node(count: int, layout: str) -> dict[str, Any]:
+    told = {"description": "whether all arrays of this epoch are complete"}
+    flags = ArraySpec("committed", ("epoch",), "bool", False, told)
+    return node_of(flags, (count,), epochal=True, layout=layout)
+
+
+def lay_flags(keys: Keys, flags: np.ndarray) -> None:
+    """Write the array ``committed`` of a group anew, with its metadata and what the group says of it.
+
+    Raises:
+        StoreError: the group is damaged, or cannot be written.
+    """
+    with store_errors(keys.file("committed"), "written"):
+        attrs, nodes = json.loads(keys.read(NODE))["attributes"], _own(keys)
+        nodes["committed"] = _flags_node(len(flags), attrs["layout"])
+        write_file(keys.file(f"committed/{NODE}"), dump(nodes["committed"]))
+        write_values(Array(keys, "committed", nodes["committed"]), flags)
+        write_file(keys.file(NODE), dump(consolidated(group_node(attrs), nodes)))
 
 
 def fsync_group(path: Path) -> None:

@@ -16,7 +16,7 @@ from attrs import frozen
 from mi.store.arrays import Array
 from mi.store.commits import Commits
 from mi.store.files import store_errors, write_file
-from mi.store.groups import consolidate, is_consolidated, open_group, unconsolidate, write_values
+from mi.store.groups import consolidate, is_consolidated, lay_flags, open_group, unconsolidate
 from mi.store.integrity import leftovers
 from mi.store.keys import hierarchy, keys_of
 from mi.store.layout import VariantPaths
@@ -126,17 +126,16 @@ def _rows_of(array: Array, file: tuple[int, ...], going: Collection[int]) -> lis
 
 
 def mend_flags(paths: VariantPaths, probe: str, analyzer: str) -> None:
-    """Write the coordinate ``committed`` as the commit records have it.
+    """Write the coordinate ``committed`` and its metadata anew, as the commit records have it.
 
     Raises:
         StoreError: the group or a record is damaged, or the folder cannot be written.
     """
     unpack(paths)
-    group = open_group(keys_of(paths, probe, analyzer), own=True)
+    keys = keys_of(paths, probe, analyzer)
+    epochs = open_group(keys, own=True).epochs()
     held = Commits.of(paths, probe, analyzer).read()
-    flags = np.isin(np.asarray(group.epochs()), np.asarray(sorted(held), dtype=np.int64))
-    with store_errors(group.keys.file("committed"), "written"):
-        write_values(group.arrays["committed"], flags)
+    lay_flags(keys, np.isin(np.asarray(epochs), np.asarray(sorted(held), dtype=np.int64)))
 
 
 def mend_root(paths: VariantPaths) -> None:
