@@ -1,33 +1,57 @@
 """The long tier: run every test marked ``soak`` and write the table benchmarks/soak.md.
 
-    python benchmarks/soak.py
+    python benchmarks/soak.py                    # all, on two quiet cores about a quarter of an hour
+    python benchmarks/soak.py --only killed      # those whose name fits pytest's -k; writes no table
 
 Ends with pytest's exit code, so that a failure here is a failure of `make soak`.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
+import os
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from importlib.metadata import version
 from pathlib import Path
+
+from attrs import frozen
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "benchmarks" / "soak.md"
 PACKAGES = ("mi-core", "torch", "transformer-lens", "zarr", "bokeh")
 
 
-def run() -> tuple[int, list[tuple[str, str, float]]]:
-    """Exit code, and (test, outcome, seconds) of every soak test."""
+@frozen
+class Case:
+    """A soak test: its name, how it came out, how often it did what it is named for, and its seconds."""
+
+    name: str
+    outcome: str
+    times: int
+    seconds: float
+
+
+def run(only: str) -> tuple[int, list[Case]]:
+    """Exit code, and every soak test."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "soak.xml"
-        command = [sys.executable, "-m", "pytest", "-m", "soak", "-n", "3", f"--junitxml={result}"]
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        chosen = ["-m", "soak", "-k", only, "-n", "3", f"--junitxml={result}"]
+        command = [sys.executable, "-m", "pytest", *chosen]
+        code = subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
         cases = ET.parse(result).getroot().iter("testcase") if result.exists() else []
-        return code, [(c.get("name", "?"), _outcome(c), float(c.get("time", "0"))) for c in cases]
+        return code.returncode, [
+            Case(c.get("name", "?"), _outcome(c), _times(c), float(c.get("time", "0"))) for c in cases
+        ]
+
+
+def _times(case: ET.Element) -> int:
+    told = (one.get("value", "0") for one in case.iter("property") if one.get("name") == "times")
+    return int(next(told, "1"))
 
 
 def _outcome(case: ET.Element) -> str:
@@ -36,20 +60,32 @@ def _outcome(case: ET.Element) -> str:
 
 def main() -> int:
     """Run, write the table, and give the exit code."""
-    code, rows = run()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", metavar="EXPRESSION", help="as pytest's -k; writes no table")
+    only = parser.parse_args().only
+    start = time.monotonic()
+    code, cases = run(only)
+    minutes = (time.monotonic() - start) / 60
     with_versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     lines = [
         "# Soak",
         "",
         f"Written by `make soak` on {datetime.date.today().isoformat()}, with {with_versions}.",
-        "Seconds are of that one noisy machine; the outcome is the point.",
+        f"{minutes:.0f} minutes in all; seconds are of that one noisy machine, and the outcome is the point.",
         "",
-        "| test | outcome | seconds |",
-        "|---|---|---:|",
-        *(f"| {name.replace('_', ' ')} | {outcome} | {seconds:.0f} |" for name, outcome, seconds in rows),
+        "A kill is `kill -9` of a real process: at random instants one after the other, each run killed before",
+        "it is done; and before and after every single change that a reader could notice. After each, what is",
+        "visible is compared to an undisturbed run, to the bit; and so is what there is once it has run again.",
+        "",
+        "| test | outcome | times | seconds |",
+        "|---|---|---:|---:|",
+        *(f"| {c.name.replace('_', ' ')} | {c.outcome} | {c.times} | {c.seconds:.0f} |" for c in cases),
         "",
     ]
-    TABLE.write_text("\n".join(lines), encoding="utf-8")
+    if not only:
+        TABLE.write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
     return code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,47 +70,57 @@ class Net(ABC):
         assert len(trace) == ended.changes
         return cls(scenario, server, place, before, after, trace)
 
-    def instants(self, count: int, seed: int) -> list[tuple[int, float | None]]:
-        """(change, delay) at random: half of them at once, half up to 2 ms later, between changes."""
+    def instants(self, seed: int) -> Iterator[tuple[int, float | None]]:
+        """(change, delay) at random, for ever: half at once, half up to 2 ms later, between two changes."""
         chance = random.Random(f"{self.scenario.name} {seed}")
-        return [
-            (chance.randint(1, len(self.trace)), chance.choice([None, chance.uniform(0, 0.002)]))
-            for _ in range(count)
-        ]
+        while True:
+            yield chance.randint(1, len(self.trace)), chance.choice([None, chance.uniform(0, 0.002)])
 
     def turns(self) -> list[int]:
         """Every change that a reader could notice, and the one after each: before it, and after it."""
         telling = [at for at, change in enumerate(self.trace, 1) if _telling(*change)]
         return sorted({*telling, *(at + 1 for at in telling if at < len(self.trace))})
 
-    def kill(self, at: int, delay: float | None = None) -> bool:
-        """Kill at a change, look, run again, compare; whether the kill came before the end."""
-        return self.kills([(at, delay)]) == 1
-
     def fresh(self) -> Path:
         """A copy of the workspace as it is before the work, always at the same place."""
         return copied(self.place / "start", self.place / "killed")
 
-    def kills(self, instants: Sequence[tuple[int, float | None]]) -> int:
+    def kill(self, at: int, delay: float | None = None) -> bool:
+        """Kill at a change, look, run again, compare; whether the kill came before the end."""
+        root = self.fresh()
+        killed = self._killed(root, at, delay)
+        self.finish(root, at)
+        return killed
+
+    def kill_at_random(self, count: int, seed: int) -> None:
         """Kill, look, run again, kill that one too, and so on; whenever one comes to its end, compare.
 
-        Returns:
-            How many kills came before the end.
+        Args:
+            count: how many kills come before the end of what they kill.
+            seed: of their instants.
         """
-        root, fresh, kills = self.place / "killed", True, 0
-        for at, delay in instants:
-            if fresh:
-                self.fresh()
-            ended = self.server.run(order(root, self.scenario.command, at=at, delay=delay))
-            assert ended.code in (0, -9), (self.scenario.name, at, ended)
-            self.look(self.paths(root), at)
-            kills += ended.code != 0
-            fresh = ended.code == 0
-            if fresh:
+        root, done, kills = self.fresh(), self._done(self.before), 0
+        for at, delay in self.instants(seed):
+            killed = self._killed(root, at, delay)
+            now = self._done(self.visible(self.paths(root)))
+            assert done <= now, (self.scenario.name, at)  # what there was, stays
+            kills += killed
+            if not killed or kills == count:
                 self.finish(root, at)
-        if not fresh:
-            self.finish(root, at)
-        return kills
+                self.fresh()
+                now = self._done(self.before)
+            if kills == count:
+                return
+            done = now
+
+    def _killed(self, root: Path, at: int, delay: float | None) -> bool:
+        ended = self.server.run(order(root, self.scenario.command, at=at, delay=delay))
+        assert ended.code in (0, -9), (self.scenario.name, at, ended)
+        self.look(self.paths(root), at)
+        return ended.code != 0
+
+    def _done(self, held: Mapping[Any, Any]) -> set[Any]:
+        return {key for key, value in held.items() if self.after.get(key) == value}
 
     @staticmethod
     @abstractmethod

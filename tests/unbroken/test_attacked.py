@@ -158,12 +158,15 @@ def test_what_was_harmed_is_mended(server: Server, laid: Laid) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_every_file_harmed_in_every_way_is_found_and_mended(server: Server, laid: Laid) -> None:
+def test_every_file_harmed_in_every_way_is_found_and_mended(
+    server: Server, laid: Laid, record_property: Callable[[str, object], None]
+) -> None:
     for file, harm, chance in attacks(laid, 0, seed=3):
         root, paths = laid.copy()
         harm(paths.root / file, chance)
         judge(laid, paths, f"{file}: {harm.__name__}")
         mend(server, root, laid, paths, file)
+    record_property("times", len(laid.files) * len(HARMS))
 
 
 @pytest.mark.parametrize("laid", ["folder"], indirect=True)
