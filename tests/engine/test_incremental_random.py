@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from engine.graphs import CHECKPOINT, FAMILY, TRAJECTORY, Node, World, apply, changes, graphs
 from hypothesis import HealthCheck, Phase, given, settings
+from random_graphs import CHECKPOINT, FAMILY, TRAJECTORY, Node, World, apply, changes, graphs
 
 from mi import Analyzer, ArtifactNeed, Derived, Option, Output, Site
 from mi.engine.analyze import analyze
