@@ -17,6 +17,8 @@ from sample_plugin import FAMILY, Ran, run
 from mi import doctor
 from mi.child import Ended, Report
 from mi.doctor import Context, Finding, chromium, machine, packages, plugins, results, tested
+from mi.store.commits import Commits
+from mi.store.layout import VariantPaths
 
 VARIANT = "n7_seed0"
 Install = Callable[..., Path]
@@ -173,9 +175,8 @@ def test_commit_records_that_are_gone_or_damaged_are_found(trained: Path, folder
     assert f"results/{FAMILY}/{VARIANT}/full/sample.answers: nothing of it is committed" in {
         f.sentence for f in wrong(trained)
     }
-    held = json.loads(content)
-    del held["epochs"]["20"]
-    record.write_text(json.dumps(held))
+    record.write_text(content)
+    Commits.of(VariantPaths(folder), "full", "sample.answers").retract([20])
     found = the_one(wrong(trained))
     assert found.state == "problem"
     assert found.sentence.endswith("'committed' differs from the commit records at epoch 20")
