@@ -43,7 +43,7 @@ class Case:
     def __init__(self, variant: Any, site: str, dtype: str, device: str) -> None:
         import torch
 
-        from mi.domain.analyzer import Site
+        from mi.domain.site import Site
         from mi.engine.analyze import analyze
         from mi.engine.cache import kept_of
         from mi.engine.capture import build

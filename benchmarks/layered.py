@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi.domain.analyzer import Analyzer, Output, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.code import FamilyCode, Training, TrainingPass, VariantCode
 from mi.domain.family import Family
 from mi.domain.jsonfile import write_json
+from mi.domain.output import Output
 from mi.domain.probe import Rows
+from mi.domain.site import Site
 from mi.domain.workspace import Variant, Workspace
 from mi.hookspecs import hookimpl
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mi.domain.analyzer import Analyzer, Output, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.family import Family
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.hookspecs import hookimpl
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import torch
 import xarray as xr
 from attrs import evolve
 
-from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.capture import keep

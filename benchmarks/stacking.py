@@ -44,8 +44,8 @@ class Case:
     def __init__(self, variant: Any, rows: int, stacked: int, device: str) -> None:
         import light
 
-        from mi.domain.analyzer import Site
         from mi.domain.probe import ProbeSpec
+        from mi.domain.site import Site
         from mi.engine.capture import build
         from mi.engine.readahead import read_weights
         from mi.store.checkpoints import list_checkpoints

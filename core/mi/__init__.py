@@ -12,12 +12,12 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Analyzer": "mi.domain.analyzer",
-    "ArtifactNeed": "mi.domain.analyzer",
-    "Derived": "mi.domain.analyzer",
-    "GradientNeed": "mi.domain.analyzer",
-    "Output": "mi.domain.analyzer",
-    "ProbeNeed": "mi.domain.analyzer",
-    "Site": "mi.domain.analyzer",
+    "ArtifactNeed": "mi.domain.needs",
+    "Derived": "mi.domain.needs",
+    "GradientNeed": "mi.domain.needs",
+    "Output": "mi.domain.output",
+    "ProbeNeed": "mi.domain.needs",
+    "Site": "mi.domain.site",
     "FamilyCode": "mi.domain.code",
     "Training": "mi.domain.code",
     "TrainingPass": "mi.domain.code",
@@ -42,22 +42,22 @@ __all__ = sorted(["__version__", *_PUBLIC])
 
 if TYPE_CHECKING:
     from mi.domain.analyzer import Analyzer as Analyzer
-    from mi.domain.analyzer import ArtifactNeed as ArtifactNeed
-    from mi.domain.analyzer import Derived as Derived
-    from mi.domain.analyzer import GradientNeed as GradientNeed
-    from mi.domain.analyzer import Output as Output
-    from mi.domain.analyzer import ProbeNeed as ProbeNeed
-    from mi.domain.analyzer import Site as Site
     from mi.domain.code import FamilyCode as FamilyCode
     from mi.domain.code import Training as Training
     from mi.domain.code import TrainingPass as TrainingPass
     from mi.domain.code import VariantCode as VariantCode
     from mi.domain.family import Family as Family
+    from mi.domain.needs import ArtifactNeed as ArtifactNeed
+    from mi.domain.needs import Derived as Derived
+    from mi.domain.needs import GradientNeed as GradientNeed
+    from mi.domain.needs import ProbeNeed as ProbeNeed
+    from mi.domain.output import Output as Output
     from mi.domain.probe import Probe as Probe
     from mi.domain.probe import ProbeKind as ProbeKind
     from mi.domain.probe import Rows as Rows
     from mi.domain.probe import RowSource as RowSource
     from mi.domain.probe import probe_from_rows as probe_from_rows
+    from mi.domain.site import Site as Site
     from mi.domain.values import Option as Option
     from mi.domain.visualization import Field as Field
     from mi.domain.visualization import Visualization as Visualization

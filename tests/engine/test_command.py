@@ -14,7 +14,7 @@ import xarray as xr
 from attrs import evolve
 
 from mi.cli import cli
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.analyze import analyze
 from mi.engine.plan import make_plan
 from mi.engine.session import Session

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from mi.domain.analyzer import ArtifactNeed, Derived, Output, Site
+from mi.domain.needs import ArtifactNeed, Derived
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.engine.analyze import analyze
 from mi.engine.summary import AnalysisSummary
 from mi.store.artifacts import ArtifactReader

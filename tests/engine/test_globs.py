@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mi.domain.analyzer import Derived, Output, Site
+from mi.domain.needs import Derived
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option
 from mi.engine.analyze import analyze
 from mi.engine.data import Subject

@@ -9,7 +9,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine import guard
 from mi.engine.analyze import analyze
 from mi.engine.guard import Watch, checksum, unrecorded

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from mi import Output
-from mi.domain.analyzer import ArtifactNeed
+from mi.domain.needs import ArtifactNeed
 from mi.engine.analyze import analyze
 from mi.engine.summary import AnalysisSummary
 from mi.store.artifacts import ArtifactReader

@@ -10,7 +10,8 @@ import pytest
 import torch
 from attrs import evolve
 
-from mi.domain.analyzer import Analyzer, Output
+from mi.domain.analyzer import Analyzer
+from mi.domain.output import Output
 from mi.engine.analyze import analyze
 from mi.errors import ParameterError, PlanError
 from mi.store.artifacts import ArtifactReader

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from mi.cli import cli
 from mi.cli.picture import dot_lines, quoted, text_lines
-from mi.domain.analyzer import Analyzer, ArtifactNeed, GradientNeed, Output, Site
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import ArtifactNeed, GradientNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.engine.analyze import analyze, family_scopes
 from mi.engine.picture import Edge, Picture, picture_of, picture_of_family
 from mi.engine.plan import make_plan

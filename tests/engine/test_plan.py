@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mi.domain.analyzer import ArtifactNeed, Output, ProbeNeed, Site
+from mi.domain.needs import ArtifactNeed, ProbeNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.engine.analyze import analyze
 from mi.engine.plan import make_plan
 from mi.engine.session import Session

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi.cli import cli
-from mi.domain.analyzer import Analyzer, ArtifactNeed, Output
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import ArtifactNeed
+from mi.domain.output import Output
 from mi.engine.analyze import analyze
 from mi.engine.profile import REST, STAGES, own_time, profile, trace
 from mi.store.artifacts import ArtifactReader

@@ -9,7 +9,8 @@ import pytest
 import torch
 from attrs import evolve
 
-from mi.domain.analyzer import ArtifactNeed, Output
+from mi.domain.needs import ArtifactNeed
+from mi.domain.output import Output
 from mi.engine.analyze import analyze
 from mi.engine.results import Copies, Result, conform
 from mi.engine.staging import pack, packed_size

@@ -10,7 +10,7 @@ from attrs import frozen
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.capture import Resident, Trial, keep
 from mi.errors import PlanError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from facts.conftest import Code, Still, bare_neox, wrapped_neox
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.capture import Resident
 from mi.errors import PlanError
 

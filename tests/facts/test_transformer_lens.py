@@ -13,7 +13,7 @@ from torch import nn
 from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.capture import Resident, weights_of
 from mi.engine.model import Model
 from mi.errors import CheckpointError, PlanError

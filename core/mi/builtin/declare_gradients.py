@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, GradientNeed, Output
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import GradientNeed
+from mi.domain.output import Output
 from mi.domain.values import Option
 from mi.domain.visualization import Field, Visualization
 

@@ -1,200 +1,20 @@
-"""What an analyzer declares: sites, needs, outputs, and the pure function that maps one to the other."""
+"""What an analyzer declares, and the pure function that it is: from activations to named arrays."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
 
+from mi.domain.needs import ArtifactNeed, Derived, GradientNeed, ProbeNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option, as_tuple
-from mi.errors import ParameterError, PlanError
+from mi.errors import ParameterError
 from mi.refs import Ref
 
 SCOPES = ("checkpoint", "trajectory", "family")
-MOMENTS = ("checkpoint", "reference", "all")
-
-
-@frozen
-class Site:
-    """A hook point and, optionally, one position of it.
-
-    Attributes:
-        hook: TransformerLens' name of the hook point, ``blocks.0.mlp.hook_post``. A ``*`` stands for any text
-            without a dot: ``blocks.*.mlp.hook_post`` is that hook of every layer that has it.
-        position: index along the sequence (negative from the end); None keeps all positions.
-            For attention patterns and scores it is the *query* position.
-    """
-
-    hook: str
-    position: int | None = None
-
-    @property
-    def key(self) -> str:
-        """``hook`` or ``hook@position``: the site as one string."""
-        return self.hook if self.position is None else f"{self.hook}@{self.position}"
-
-    @property
-    def glob(self) -> bool:
-        """Whether the hook is a pattern."""
-        return "*" in self.hook
-
-    @property
-    def position_axis(self) -> int:
-        """The axis that ``position`` indexes: the second, or the query's of patterns and scores.
-
-        Patterns and scores are (rows, head, query, key).
-        """
-        return 2 if self.hook.endswith(("hook_attn_scores", "hook_pattern")) else 1
-
-    def expand(self, hooks: Iterable[str]) -> tuple[Site, ...]:
-        """The sites that it stands for among these hooks; ``blocks.2`` comes before ``blocks.10``.
-
-        ``()`` where there is none; a site that is no pattern stands for itself.
-        """
-        pattern = re.compile(re.escape(self.hook).replace(r"\*", "[^.]*"))
-        found = sorted((h for h in hooks if pattern.fullmatch(h)), key=natural)
-        return tuple(Site(hook, self.position) for hook in found)
-
-    @classmethod
-    def parse(cls, text: str) -> Site:
-        """The site that a key stands for.
-
-        Raises:
-            PlanError: the position is not a whole number.
-        """
-        hook, at, position = text.partition("@")
-        try:
-            return cls(hook, int(position) if at else None)
-        except ValueError:
-            raise PlanError(f"site {text!r}: the position is {position!r}, expected a whole number") from None
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key of a hook's name in which numbers count as numbers."""
-    pieces = re.split(r"(\d+)", name)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in pieces]
-
-
-@frozen
-class Output:
-    """One named array that an analyzer returns.
-
-    Attributes:
-        dims: names of its dimensions, without ``epoch`` (which the store adds in front for scope
-            ``checkpoint``). Each is resolved when work is planned: the analyzer's own
-            ``coordinates``, the probe's axes (and ``row``), or the family's dimensions.
-        dtype: numpy name of the stored dtype.
-        units: physical or mathematical unit (``nats``, ``1``); empty when there is none.
-        description: one line for users.
-        fill: what stands for "missing"; NaN for floats, a sentinel that must be given for integers.
-        gaps: whether NaN is an ordinary value that says that there is nothing to measure (the frequency of a
-            dead neuron). Without it, NaN is flagged wherever the artifact shows, as an infinity always is.
-    """
-
-    dims: tuple[str, ...] = field(converter=as_tuple)
-    dtype: str = "float32"
-    units: str = ""
-    description: str = ""
-    fill: float | int | None = None
-    gaps: bool = False
-
-    @property
-    def fill_value(self) -> float | int:
-        """NaN for floats unless declared otherwise."""
-        if self.fill is not None:
-            return self.fill
-        if self.dtype.startswith("float"):
-            return float("nan")
-        raise ParameterError(f"an output of dtype {self.dtype} must declare its `fill` sentinel")
-
-
-@frozen
-class ArtifactNeed:
-    """Another analyzer's artifacts.
-
-    Attributes:
-        analyzer: id of the analyzer that writes them.
-        at: ``checkpoint`` (the same checkpoint), ``reference`` (the reference checkpoint) or ``all``
-            (all epochs: scopes ``trajectory`` and ``family``).
-    """
-
-    analyzer: str
-    at: str = "checkpoint"
-
-    def __attrs_post_init__(self) -> None:
-        if self.at not in MOMENTS:
-            raise ParameterError(f"`at` is {self.at!r}, expected one of {', '.join(MOMENTS)}")
-
-
-@frozen
-class ProbeNeed:
-    """The probe's shape that an analyzer relies on.
-
-    Attributes:
-        axes: named axes that must exist, in this order.
-        complete: the rows must be the complete grid over those axes, so that they fold into it.
-        masks: masks over rows (``train``, ``test``) that must exist.
-        labels: every row must have a label.
-    """
-
-    axes: tuple[str, ...] = field(default=(), converter=as_tuple)
-    complete: bool = False
-    masks: tuple[str, ...] = field(default=(), converter=as_tuple)
-    labels: bool = False
-
-
-@frozen(kw_only=True)
-class GradientNeed:
-    """Gradients of the family's loss: the mean of ``VariantCode.row_losses`` over rows of the probe.
-
-    One pass with a graph a checkpoint serves every analyzer that asks for the same: one for weights, one for
-    sites, for each choice of rows. Such passes are counted with those that analyzers make themselves.
-
-    Attributes:
-        weights: with respect to the checkpoint's tensors; the family must declare a functional ``forward``.
-        sites: with respect to activations there; patterns as in :class:`Site`.
-        rows: name of the mask over the probe's rows that the mean is over (``train``); all rows when empty.
-        rows_option: name of an option (type ``str``) that says it instead of ``rows``.
-    """
-
-    weights: bool = False
-    sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
-    rows: str = ""
-    rows_option: str = ""
-
-    def __attrs_post_init__(self) -> None:
-        if not self.weights and not self.sites:
-            raise ParameterError("a gradient needs `weights=True` or `sites`: with respect to what it is")
-        if self.rows and self.rows_option:
-            raise ParameterError("a gradient has `rows` and `rows_option`, expected one of them")
-
-    def over(self, options: Mapping[str, Any]) -> str:
-        """Name of the mask over rows, with these options; empty for all rows."""
-        return str(options[self.rows_option]) if self.rows_option else self.rows
-
-
-@frozen(kw_only=True)
-class Derived:
-    """A quantity that several analyzers share: computed at most once a checkpoint, freed after the last.
-
-    Attributes:
-        id: ``<plugin>.<name>``.
-        version: raised whenever the function would return something else.
-        function: ``f(data) -> Any`` on a :class:`mi.engine.data.CheckpointData`.
-        sites, weights, derived, context: what the function reads, as for an analyzer.
-        source: as for an analyzer; never given by hand.
-    """
-
-    id: str
-    version: int
-    function: Ref
-    sites: tuple[Site, ...] = field(default=(), converter=as_tuple)
-    weights: bool = False
-    derived: tuple[Derived, ...] = field(default=(), converter=as_tuple)
-    context: tuple[str, ...] = field(default=(), converter=as_tuple)
-    source: str = ""
 
 
 @frozen(kw_only=True)
@@ -254,7 +74,7 @@ class Analyzer:
     model: bool = False
     gradients: tuple[GradientNeed, ...] = field(default=(), converter=as_tuple)
     losses: bool = False
-    probe: ProbeNeed = ProbeNeed()
+    probe: ProbeNeed = field(factory=ProbeNeed)
     artifacts: tuple[ArtifactNeed, ...] = field(default=(), converter=as_tuple)
     derived: tuple[Derived, ...] = field(default=(), converter=as_tuple)
     context: tuple[str, ...] = field(default=(), converter=as_tuple)

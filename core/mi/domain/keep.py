@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.errors import ParameterError
 
 # bfloat16 is no data type of zarr's; it is kept as float32, which holds all of its values.

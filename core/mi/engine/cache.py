@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.clean import Cleaning, Drop
 from mi.engine.judge import ORPHAN, Judgement

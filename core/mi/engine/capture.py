@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from mi.domain.analyzer import Site
 from mi.domain.code import VariantCode
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.guard import unrecorded
 from mi.engine.tokenrows import TokenRows

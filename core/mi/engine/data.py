@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.errors import PlanError
 
 if TYPE_CHECKING:

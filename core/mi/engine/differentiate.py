@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi.domain.analyzer import Site
 from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
+from mi.domain.site import Site
 from mi.engine.capture import TRIAL_ROWS, Resident, keep
 from mi.engine.guard import unrecorded
 from mi.engine.model import remove_hook

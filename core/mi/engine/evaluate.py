@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from mi.domain.analyzer import Derived, Site
+from mi.domain.needs import Derived
 from mi.domain.probe import Probe
+from mi.domain.site import Site
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.differentiate import Differentiator
 from mi.engine.gradients import SharedGradients

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
-from mi.domain.analyzer import ArtifactNeed
+from mi.domain.needs import ArtifactNeed
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.item import Item

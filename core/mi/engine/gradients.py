@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.differentiate import Differentiator
 from mi.engine.guard import Declared, Watch
 from mi.engine.item import Item

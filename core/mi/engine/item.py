@@ -10,9 +10,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from mi.domain.analyzer import Analyzer, Derived, GradientNeed, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.family import Family
 from mi.domain.keep import Keep
+from mi.domain.needs import Derived, GradientNeed
+from mi.domain.site import Site
 from mi.domain.values import check_options
 from mi.domain.workspace import Variant
 from mi.engine.broken import owner_of

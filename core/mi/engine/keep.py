@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi.domain.analyzer import Analyzer, Output, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.keep import Keep
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.item import Item

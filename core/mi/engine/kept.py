@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, field, frozen
 
-from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.keep import Keep, group_name
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.guard import unrecorded

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.capture import TRIAL_ROWS, Resident, Trial, joined, weights_of
 from mi.engine.guard import as_bytes, checksum
 from mi.errors import PlanError

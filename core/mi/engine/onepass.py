@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident, evenly, joined
 from mi.engine.kept import KeptReader

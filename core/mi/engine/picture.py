@@ -10,8 +10,10 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from mi.domain.analyzer import Analyzer, Derived, GradientNeed, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.keep import PREFIX
+from mi.domain.needs import Derived, GradientNeed
+from mi.domain.site import Site
 from mi.engine.family import FamilyScope
 from mi.engine.item import Item
 from mi.engine.plan import Plan

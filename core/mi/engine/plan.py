@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from mi.domain.analyzer import Site
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.keep import Keep
+from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from mi.domain.analyzer import Site
 from mi.domain.keep import PREFIX
+from mi.domain.site import Site
 from mi.engine.capture import TRIAL_ROWS, Resident, Trial, evenly
 from mi.engine.differentiate import Differentiator
 from mi.engine.hookcache import Hooks

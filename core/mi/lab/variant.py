@@ -154,8 +154,8 @@ class LabVariant:
         """
         from urllib.parse import unquote
 
-        from mi.domain.analyzer import Site
         from mi.domain.keep import group_name
+        from mi.domain.site import Site
         from mi.engine.keep import OUTPUT
         from mi.errors import unknown
         from mi.store.artifacts import ArtifactReader

@@ -15,9 +15,10 @@ from typing import Any
 import pluggy
 from attrs import define, evolve, field
 
-from mi.domain.analyzer import Analyzer, Derived
+from mi.domain.analyzer import Analyzer
 from mi.domain.code import FamilyCode, VariantCode
 from mi.domain.family import Family
+from mi.domain.needs import Derived
 from mi.domain.probe import ProbeKind
 from mi.domain.visualization import Visualization
 from mi.errors import MiError, PluginError, UnknownNameError, nearest, unknown

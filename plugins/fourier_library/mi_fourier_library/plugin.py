@@ -6,8 +6,9 @@ the axis.
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, Output
+from mi.domain.analyzer import Analyzer
 from mi.domain.family import Family
+from mi.domain.output import Output
 from mi.domain.values import Option
 from mi.domain.visualization import Field, Visualization
 from mi.hookspecs import hookimpl

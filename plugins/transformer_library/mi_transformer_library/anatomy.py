@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi.errors import NotApplicableError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi_transformer_library.anatomy import heads, refuse
 from mi_transformer_library.sums import Sums
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, Output, Site
+from mi.domain.analyzer import Analyzer
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option
 
 TARGET = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, Output
+from mi.domain.analyzer import Analyzer
+from mi.domain.output import Output
 from mi.domain.values import Option
 from mi_transformer_library.declare_logits import READ_LOGITS, TARGET
 

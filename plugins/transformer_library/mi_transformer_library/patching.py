@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi_transformer_library.anatomy import heads, layer_of, refuse, shapes
 from mi_transformer_library.precision import wide
 from mi_transformer_library.targets import check_logits, check_tokens, scored, targets

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import frozen
 
-from mi.domain.analyzer import Site
+from mi.domain.site import Site
 from mi_transformer_library.anatomy import refuse
 
 if TYPE_CHECKING:

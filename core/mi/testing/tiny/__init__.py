@@ -6,9 +6,12 @@ one, and ``load_host(given={"testing": mi.testing.tiny})`` takes it as it is. Li
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, ArtifactNeed, Output, ProbeNeed, Site
+from mi.domain.analyzer import Analyzer
 from mi.domain.code import FamilyCode
 from mi.domain.family import Family
+from mi.domain.needs import ArtifactNeed, ProbeNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option
 from mi.domain.visualization import Field, Visualization
 from mi.hookspecs import hookimpl

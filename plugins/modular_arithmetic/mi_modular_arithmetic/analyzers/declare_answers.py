@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, ArtifactNeed, Derived, Output, ProbeNeed, Site
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import ArtifactNeed, Derived, ProbeNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option
 
 PACKAGE = "mi_modular_arithmetic.analyzers"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, ArtifactNeed, Output, ProbeNeed, Site
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import ArtifactNeed, ProbeNeed
+from mi.domain.output import Output
+from mi.domain.site import Site
 from mi.domain.values import Option
 from mi_modular_arithmetic.analyzers.declare_answers import NEURON_FRACTIONS, PACKAGE, PAIRS
 

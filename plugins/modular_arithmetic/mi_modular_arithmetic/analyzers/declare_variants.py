@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mi.domain.analyzer import Analyzer, ArtifactNeed, Output
+from mi.domain.analyzer import Analyzer
+from mi.domain.needs import ArtifactNeed
+from mi.domain.output import Output
 from mi.domain.values import Option
 from mi_modular_arithmetic.analyzers.declare_answers import PACKAGE, PROGRESS_MEASURES
 
