@@ -266,6 +266,26 @@ def drift_of_what_is_finite(data: Any) -> dict[str, Any]:
     return {"drift": [float(w["inner"].nan_to_num().norm()) for _, w in data.checkpoints()]}
 
 
+@pytest.mark.parametrize(("epoch", "flagged"), [(100, False), (400, True)])
+def test_what_reads_the_reference_alone_is_not_flagged_for_other_epochs(
+    make: Any, tiny: Any, epoch: int, flagged: bool
+) -> None:
+    energy(tiny, {epoch: float("nan")})
+    tiny.ANALYZERS["tiny.last"] = mi.Analyzer(
+        id="tiny.last",
+        version=1,
+        title="The last energy",
+        scope="trajectory",
+        artifacts=(ArtifactNeed("tiny.energy", "reference"),),
+        function=lambda data: {"known": float(np.isfinite(data.reference["tiny.energy"]["energy"]))},
+        outputs={"known": Output(())},
+    )
+    variant = make(analyzers=["tiny.energy", "tiny.last"])
+    assert analyze([variant]).failures == []
+    assert set(flags(variant, "tiny.energy")) == {epoch}
+    assert bool(flags(variant, "tiny.last")) is flagged
+
+
 def test_a_dataset_says_at_which_epochs(make: Any, tiny: Any) -> None:
     energy(tiny, {50: float("inf"), 200: float("nan")})
     variant = make()

@@ -196,9 +196,15 @@ class FamilyScope:
         assert share.spec is not None
         bad = 0
         for name in share.epochs:
-            reader = self._reader(name)
-            needs = share.item.analyzer.artifacts
-            bad += len({e for n in needs for e in reader.nonfinite(self.probe, n.analyzer)})
+            reader, last = self._reader(name), self.members[name].epochs[-1]
+            bad += len(
+                {
+                    epoch
+                    for need in share.item.analyzer.artifacts
+                    for epoch in reader.nonfinite(self.probe, need.analyzer)
+                    if need.at != "reference" or epoch == last
+                }
+            )
         size = sum(array.nbytes for array in values.values())
         with timed("families", "write", analyzer=share.item.id, bytes=size):
             write_whole(self.paths, share.spec, values, share.fingerprint, self.provenance, bad)

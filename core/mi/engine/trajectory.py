@@ -120,8 +120,12 @@ def run_span(plan: Plan, span: Span) -> None:
         spoiled: set[int | None] = set()
         values = call_span(span, span_data(plan, span, spoiled))
     reader, probe = ArtifactReader(plan.bench.paths), plan.bench.probe_name
-    needs = {n.analyzer for n in span.item.analyzer.artifacts}
-    bad = spoiled.union(*(reader.nonfinite(probe, id) for id in needs))
+    bad = spoiled | {
+        epoch
+        for need in span.item.analyzer.artifacts
+        for epoch in reader.nonfinite(probe, need.analyzer)
+        if need.at != "reference" or epoch == plan.reference
+    }
     size = sum(array.nbytes for array in values.values())
     with timed("trajectories", "write", analyzer=span.item.id, bytes=size):
         write_whole(plan.bench.paths, span.spec, values, span.fingerprint, plan.bench.provenance, len(bad))
