@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from attrs import evolve
 from mi.cli import cli
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
+from mi.store.lock import variant_lock
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_packing_by_command_and_what_reads_in_place(make: Any, mi: Any) -> None:
     assert code == 0 and "tiny.means" in said
     assert paths.packed.exists() and not paths.artifacts.exists()
     assert mi(variant, "unpack", variant.name) == (0, f"{variant.id}: unpacked into artifacts.zarr\n")
-    assert mi(variant, "unpack", variant.name) == (0, f"{variant.id}: is not packed\n")
+    assert mi(variant, "unpack", variant.name) == (0, f"{variant.id} is not packed\n")
     assert tree(paths.artifacts) == before
     assert mi(variant, "pack")[0] == 2
 
@@ -87,3 +89,20 @@ def test_cleaning_takes_stale_epochs_out_of_a_packed_variant(make: Any, mi: Any,
     code, said = mi(variant, "clean", variant.name, "--yes")
     assert code == 0 and "stale" in said
     assert ArtifactReader(paths).analyzers("full") == []
+
+
+def test_who_writes_meanwhile_is_waited_for_when_asked(make: Any, mi: Any) -> None:
+    variant = make()
+    paths = VariantPaths(variant.folder)
+    mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
+    with variant_lock(paths, "analyzing"):
+        assert mi(variant, "pack", variant.name)[0] == 2
+        assert not paths.packed.exists()
+        waiting = Thread(
+            target=cli.run, args=(["-w", str(variant.workspace.root), "pack", "--all", "--wait"],)
+        )
+        waiting.start()
+        waiting.join(1.0)
+        assert waiting.is_alive() and not paths.packed.exists()
+    waiting.join(30.0)
+    assert paths.packed.exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing
+from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
 from mi.cli.show import size_of
 
 if TYPE_CHECKING:
@@ -75,11 +75,14 @@ def size(ctx: click.Context, variants: tuple[str, ...], as_json: bool) -> None:
 @cache.command("rm")
 @click.argument("variants", nargs=-1, metavar="VARIANT...")
 @click.option("--all", "every", is_flag=True, help="Every variant there is.")
-@click.option("--site", "sites", metavar="SITE", multiple=True, help="Only this site; * stands for any text.")
+@click.option(
+    "--site", "sites", metavar="SITE", multiple=True, help="Only this site; * is any text without a dot."
+)
 @click.option("--probe", metavar="NAME", help="Only over this probe.")
 @click.option("--stale", is_flag=True, help="Only what is not as it would be kept now, or nobody's.")
 @click.option("--dry-run", is_flag=True, help="Say what would go; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@wait_option
 @click.pass_context
 def rm(
     ctx: click.Context,
@@ -90,6 +93,7 @@ def rm(
     stale: bool,
     dry_run: bool,
     yes: bool,
+    wait: bool,
 ) -> int:
     """Drop kept activations of VARIANT; say first which and how much.
 
@@ -105,8 +109,9 @@ def rm(
     chosen = chosen_variants(open_workspace(ctx), variants, every, "drop activations of")
     with ExitStack() as locks:
         if not dry_run:  # held while we ask: what was said is what is done
+            told = say if wait else None
             for variant in chosen:
-                locks.enter_context(variant_lock(VariantPaths(variant.folder)))
+                locks.enter_context(variant_lock(VariantPaths(variant.folder), "cleaning", told))
         cleanings = []
         for variant in chosen:
             kept = _kept(variant)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mi.cli.common import open_workspace
+from mi.cli.common import open_workspace, say, wait_option
 from mi.cli.show import size_of
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("variants", nargs=-1, metavar="VARIANT...")
 @click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@wait_option
 @click.pass_context
-def pack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
+def pack(ctx: click.Context, variants: tuple[str, ...], every: bool, wait: bool) -> None:
     """Gather the artifacts of VARIANT (name or family/name) into one file, artifacts.zarr.zip.
 
     For a finished variant: fewer files to copy, and one that zarr itself reads. Everything goes on as before:
@@ -30,7 +31,7 @@ def pack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
 
     for variant in chosen_variants(open_workspace(ctx), variants, every, "pack"):
         paths = VariantPaths(variant.folder)
-        with variant_lock(paths, "packing"):
+        with variant_lock(paths, "packing", say if wait else None):
             done = run(paths)
         if done is not None:
             before, after = done
@@ -46,8 +47,9 @@ def pack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
 @click.command()
 @click.argument("variants", nargs=-1, metavar="VARIANT...")
 @click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@wait_option
 @click.pass_context
-def unpack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
+def unpack(ctx: click.Context, variants: tuple[str, ...], every: bool, wait: bool) -> None:
     """Spread the packed artifacts of VARIANT (name or family/name) out into the folder artifacts.zarr."""
     from mi.cli.choice import chosen_variants
     from mi.store.layout import VariantPaths
@@ -56,9 +58,9 @@ def unpack(ctx: click.Context, variants: tuple[str, ...], every: bool) -> None:
 
     for variant in chosen_variants(open_workspace(ctx), variants, every, "unpack"):
         paths = VariantPaths(variant.folder)
-        with variant_lock(paths, "packing"):
+        with variant_lock(paths, "packing", say if wait else None):
             done = run(paths)
-        click.echo(f"{variant.id}: {'unpacked into ' + paths.artifacts.name if done else 'is not packed'}")
+        click.echo(f"{variant.id}{': unpacked into ' + paths.artifacts.name if done else ' is not packed'}")
 
 
 def _said(size: Size) -> str:
