@@ -38,10 +38,8 @@ def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ("-w", str(root), "train", request.param, *settings, "--epochs", "2", "--checkpoints", "0::1"),
         ("-w", str(root), "analyze", "--all"),
     ):
-        # Processes of their own: other tests of this one may have shown and hidden plugins before.
         command = [sys.executable, "-c", "from mi.cli import main; main()", *words]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("MI_LOAD")}
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
     return root
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from mi.builtin import probes
 from mi.domain import probe as probe_module
@@ -229,3 +230,12 @@ def test_a_family_that_encodes_another_number_of_rows_is_named(sums: Any) -> Non
     probe = probe_from_rows(code, {"x": np.arange(3), "y": np.arange(3)}, complete=False)
     with pytest.raises(ParameterError, match=r"made tokens of shape \(1, 2\) of 3 rows, expected"):
         _ = probe.tokens
+
+
+def test_a_probe_that_is_evolved_holds_its_rows(sums: Any) -> None:
+    lazy = probe_from_rows(sums(11), {"x": np.arange(3), "y": np.arange(3)}, complete=False)
+    other = evolve(lazy, tokens=lazy.tokens + 1)
+    assert type(other) is Probe
+    assert other.tokens.tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert other.columns["x"].tolist() == [0, 1, 2] and not other.complete
+    assert evolve(lazy).digest == lazy.digest != other.digest

@@ -27,6 +27,10 @@ class LazyProbe(Probe):
         refusal: why all rows cannot be had at once; empty where they can.
     """
 
+    def __new__(cls, *given: Any, **fields: Any) -> Probe:  # type: ignore[misc]
+        """A plain probe where ``attrs.evolve`` asks for one of the arrays of a lazy one."""
+        return super().__new__(cls) if given or "source" in fields else Probe(**fields)
+
     def __init__(
         self,
         source: RowSource,

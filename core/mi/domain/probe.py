@@ -243,7 +243,7 @@ class Probe:
 
 
 def probe_from_rows(code: VariantCode, columns: Mapping[str, np.ndarray], *, complete: bool) -> Probe:
-    """The probe over chosen rows of a family's grid; many of them are encoded when they are read.
+    """The probe over chosen rows of a family's grid; they are encoded when they are read.
 
     Args:
         code: the variant, which encodes coordinates as tokens.
@@ -252,15 +252,4 @@ def probe_from_rows(code: VariantCode, columns: Mapping[str, np.ndarray], *, com
     """
     from mi.domain.lazyprobe import ColumnRows
 
-    axes = dict(code.axes())
-    probe = Probe.streamed(ColumnRows(code, dict(columns)), axes=axes, complete=complete)
-    if not probe.held:
-        return probe
-    return Probe(  # a plain one, which `attrs.evolve` takes
-        tokens=probe.tokens,
-        axes=axes,
-        columns=probe.columns,
-        complete=complete,
-        labels=probe.labels,
-        masks=probe.masks,
-    )
+    return Probe.streamed(ColumnRows(code, dict(columns)), axes=dict(code.axes()), complete=complete)

@@ -39,7 +39,7 @@ def inconsistent(code, options, folder):
 
 
 def drawn(code, options, folder):
-    return some(code, rows=[int.from_bytes(os.urandom(4)) % 25, 1, 2])
+    return some(code, rows=[byte % 25 for byte in os.urandom(16)])
 
 
 def outside(code, options, folder):
