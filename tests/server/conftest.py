@@ -78,7 +78,8 @@ def modular(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             folder = tmp_path_factory.mktemp("modular") / "ws"
             assert run("init", str(folder)).code == 0
             assert run("-w", str(folder), "families", "add", MODULAR).code == 0
-            size = "--set prime=11 --set train_fraction=0.5 --set d_mlp=16 --set d_model=16".split()
+            sizes = {"prime": 11, "train_fraction": 0.5, "d_mlp": 16, "d_model": 16}
+            size = [word for name, value in sizes.items() for word in ("--set", f"{name}={value}")]
             train = ["train", MODULAR, *size, "--epochs", "60", "--checkpoints", "0:60:10", "--set"]
             for seed in (1, 2):
                 done = run("-w", str(folder), *train, f"seed={seed}")
