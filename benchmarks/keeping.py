@@ -49,6 +49,7 @@ class Case:
         from mi.engine.capture import build
         from mi.engine.kept import KeptReader
         from mi.engine.readahead import read_weights
+        from mi.engine.trial import try_out
         from mi.store.checkpoints import list_checkpoints
         from mi.store.layout import VariantPaths
 
@@ -65,7 +66,7 @@ class Case:
         self.checkpoints = list_checkpoints(paths)
         self.weights = [read_weights(one, device) for one in self.checkpoints]
         self.resident.load(self.weights[0])
-        self.trial = self.resident.try_out(self.tokens, [self.site])
+        self.trial = try_out(self.resident, self.tokens, [self.site])
         self.reader = KeptReader(paths, name, len(probe), device)
         self.raw = 0
         for one, other in zip(self.passes(), self.reads(), strict=True):

@@ -20,8 +20,8 @@ from attrs import evolve
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.site import Site
 from mi.domain.workspace import Variant
+from mi.engine.batches import keep
 from mi.engine.bench import Bench
-from mi.engine.capture import keep
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.item import Item
 from mi.engine.resolve import set_up

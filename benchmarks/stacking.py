@@ -48,6 +48,7 @@ class Case:
         from mi.domain.site import Site
         from mi.engine.capture import build
         from mi.engine.readahead import read_weights
+        from mi.engine.trial import try_out
         from mi.store.checkpoints import list_checkpoints
         from mi.store.layout import VariantPaths
 
@@ -61,7 +62,7 @@ class Case:
         checkpoints = list_checkpoints(VariantPaths(variant.folder))
         self.weights = [read_weights(one, device) for one in checkpoints]
         self.resident.load(self.weights[0])
-        self.trial = self.resident.try_out(self.tokens, self.sites)
+        self.trial = try_out(self.resident, self.tokens, self.sites)
         self.pass_of_several = self._stacker()
         self.exact, self.apart = self._compare()
 
@@ -108,7 +109,7 @@ class Case:
         import torch
         from torch.func import functional_call, vmap
 
-        from mi.engine.capture import keep
+        from mi.engine.batches import keep
 
         tokens = torch.tensor(self.tokens, device=self.device)
         hooks, sites = {site.hook for site in self.sites}, self.sites

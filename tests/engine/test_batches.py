@@ -11,7 +11,9 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from mi.domain.site import Site
-from mi.engine.capture import Resident, Trial, evenly
+from mi.engine.batches import evenly
+from mi.engine.capture import Resident
+from mi.engine.trial import Trial, try_out
 
 SITES = (
     Site("blocks.0.mlp.hook_post", -1),
@@ -56,7 +58,7 @@ def tokens() -> Any:
 
 @pytest.fixture(scope="module")
 def trial(resident: Resident, tokens: Any) -> Trial:
-    return resident.try_out(tokens, SITES)
+    return try_out(resident, tokens, SITES)
 
 
 def in_batches_of(most: int, trial: Trial, monkeypatch: pytest.MonkeyPatch) -> Trial:
@@ -104,7 +106,7 @@ def test_no_batch_is_much_shorter_than_the_others() -> None:
 
 def test_a_row_weighs_the_same_whatever_the_probes_length(resident: Resident, tokens: Any) -> None:
     """A hook that shows the tokens shows a view of all of them."""
-    weights = {resident.try_out(tokens[:rows], SITES).row_bytes for rows in (2, 100, 1100)}
+    weights = {try_out(resident, tokens[:rows], SITES).row_bytes for rows in (2, 100, 1100)}
     assert len(weights) == 1
 
 

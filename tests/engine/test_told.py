@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mi.cli import cli
 from mi.engine.analyze import analyze
-from mi.engine.evaluate import Failure
+from mi.engine.failure import Failure
 from mi.engine.folded import folded
 from mi.errors import PluginError
 from mi.store.artifacts import ArtifactReader

@@ -11,7 +11,9 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from mi.domain.site import Site
-from mi.engine.capture import Resident, Trial, keep
+from mi.engine.batches import keep
+from mi.engine.capture import Resident
+from mi.engine.trial import Trial, try_out
 from mi.errors import PlanError
 
 ROWS = 9
@@ -59,7 +61,7 @@ def tokens() -> Any:
 
 
 def capture(resident: Resident, tokens: Any, *sites: Site) -> dict[str, torch.Tensor]:
-    return resident.capture(tokens, sites, resident.try_out(tokens, sites))
+    return resident.capture(tokens, sites, try_out(resident, tokens, sites))
 
 
 def test_a_filter_with_a_misspelt_hook_drops_it_in_silence_and_we_do_not(
@@ -69,7 +71,7 @@ def test_a_filter_with_a_misspelt_hook_drops_it_in_silence_and_we_do_not(
     _, cache = bridge.run_with_cache(torch.tensor(tokens), names_filter=names)
     assert names[0] not in cache  # the trap: no error
     with pytest.raises(PlanError, match=r"no hook 'blocks\.0\.mlp\.hook_pots'; did you mean .*hook_post"):
-        resident.try_out(tokens, [Site(n) for n in names])
+        try_out(resident, tokens, [Site(n) for n in names])
 
 
 def test_scores_that_are_the_pattern_are_refused(bridge: Any, resident: Resident, tokens: Any) -> None:
@@ -77,7 +79,7 @@ def test_scores_that_are_the_pattern_are_refused(bridge: Any, resident: Resident
     scores, pattern = (cache[f"blocks.0.attn.hook_{n}"] for n in ("attn_scores", "pattern"))
     assert torch.equal(scores, pattern)  # the trap, while it lasts
     with pytest.raises(PlanError, match="holds the attention pattern, after the softmax"):
-        resident.try_out(tokens, [Site("blocks.0.attn.hook_attn_scores", -1)])
+        try_out(resident, tokens, [Site("blocks.0.attn.hook_attn_scores", -1)])
 
 
 def test_true_scores_are_not_refused(bridge: Any, tokens: Any) -> None:
@@ -93,7 +95,7 @@ def test_true_scores_are_not_refused(bridge: Any, tokens: Any) -> None:
             return out, found
 
     site = Site("blocks.0.attn.hook_attn_scores", -1)
-    trial = Resident(Code(), Scored(), "cpu", "float32").try_out(tokens, [site])
+    trial = try_out(Resident(Code(), Scored(), "cpu", "float32"), tokens, [site])
     assert trial.row_bytes > 0
 
 
@@ -101,10 +103,10 @@ def test_a_hook_that_exists_and_never_fires_is_refused(bridge: Any, resident: Re
     site = Site("blocks.0.attn.hook_result", -1)
     if site.hook in bridge.hook_dict:
         with pytest.raises(PlanError, match="exists but never fires"):
-            resident.try_out(tokens, [site])
+            try_out(resident, tokens, [site])
     else:
         with pytest.raises(PlanError, match="the model has no hook"):
-            resident.try_out(tokens, [site])
+            try_out(resident, tokens, [site])
 
 
 def test_every_site_is_what_the_whole_pass_holds(bridge: Any, resident: Resident, tokens: Any) -> None:
@@ -128,7 +130,7 @@ def test_stopping_early_keeps_sites_the_same_and_saves_layers(
     bridge: Any, resident: Resident, tokens: Any
 ) -> None:
     site = Site("blocks.0.mlp.hook_post", -1)
-    trial = resident.try_out(tokens, [site])
+    trial = try_out(resident, tokens, [site])
     assert trial.stop == 1
     late: list[int] = []
     handle = bridge.blocks[1].register_forward_hook(lambda *_: late.append(1))
@@ -140,8 +142,8 @@ def test_stopping_early_keeps_sites_the_same_and_saves_layers(
     finally:
         handle.remove()
     assert torch.equal(early[site.key], full[site.key])
-    assert resident.try_out(tokens, [Site("blocks.1.mlp.hook_post", -1)]).stop is None
-    assert resident.try_out(tokens, [site, Site("unembed.hook_out", -1)]).stop is None
+    assert try_out(resident, tokens, [Site("blocks.1.mlp.hook_post", -1)]).stop is None
+    assert try_out(resident, tokens, [site, Site("unembed.hook_out", -1)]).stop is None
 
 
 def test_weights_made_in_inference_mode_load_and_resist_edits(bridge: Any, resident: Resident) -> None:

@@ -10,6 +10,7 @@ from facts.conftest import Code, Still, bare_neox, wrapped_neox
 
 from mi.domain.site import Site
 from mi.engine.capture import Resident
+from mi.engine.trial import try_out
 from mi.errors import PlanError
 
 SCORES = Site("blocks.0.attn.hook_attn_scores")
@@ -32,7 +33,7 @@ def test_true_scores_are_masked_with_the_least_number_and_taken(
     scores = cache[SCORES.hook]
     still(bool((scores[..., 0, 1:] == torch.finfo(torch.float32).min).all()), "masked scores are -3.4e38")
     assert not torch.equal(scores, cache["blocks.0.attn.hook_pattern"])
-    found = resident.capture(tokens.numpy(), [SCORES], resident.try_out(tokens.numpy(), [SCORES]))
+    found = resident.capture(tokens.numpy(), [SCORES], try_out(resident, tokens.numpy(), [SCORES]))
     assert torch.equal(found[SCORES.key], scores)
 
 
@@ -41,7 +42,7 @@ def test_parallel_blocks_have_no_middle_and_a_site_there_is_refused(
 ) -> None:
     still("blocks.0.hook_resid_mid" not in neox.hook_dict, "sites of every architecture may be taken as read")
     with pytest.raises(PlanError, match=r"no hook 'blocks\.0\.hook_resid_mid'; did you mean"):
-        resident.try_out(tokens.numpy(), [Site("blocks.0.hook_resid_mid")])
+        try_out(resident, tokens.numpy(), [Site("blocks.0.hook_resid_mid")])
 
 
 def test_a_bare_state_loaded_loosely_leaves_a_mixture(neox: Any, tokens: Any, still: Still) -> None:

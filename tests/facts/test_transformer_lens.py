@@ -14,8 +14,10 @@ from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
 from mi.domain.site import Site
-from mi.engine.capture import Resident, weights_of
+from mi.engine.batches import weights_of
+from mi.engine.capture import Resident
 from mi.engine.model import Model
+from mi.engine.trial import try_out
 from mi.errors import CheckpointError, PlanError
 
 
@@ -92,7 +94,7 @@ def test_results_of_heads_cannot_be_hooked_on_a_native_bridge(
         there = False
     still(not there, "`hook_result` may be captured; analyses compute it from hook_z and W_O")
     with pytest.raises(PlanError, match=r"blocks\.0\.attn\.hook_result"):
-        resident.try_out(tokens.numpy(), [Site("blocks.0.attn.hook_result")])
+        try_out(resident, tokens.numpy(), [Site("blocks.0.attn.hook_result")])
 
 
 def test_only_a_filter_that_misses_altogether_raises(bridge: Any, tokens: Any, still: Still) -> None:
@@ -111,9 +113,9 @@ def test_stopping_after_the_last_layer_returns_logits(bridge: Any, tokens: Any, 
 
 
 def test_the_engine_stops_before_the_last_layer_or_not_at_all(resident: Resident, tokens: Any) -> None:
-    assert resident.try_out(tokens.numpy(), [Site("blocks.1.hook_resid_pre")]).stop is None
+    assert try_out(resident, tokens.numpy(), [Site("blocks.1.hook_resid_pre")]).stop is None
     site = Site("blocks.0.hook_resid_post", -1)
-    trial = resident.try_out(tokens.numpy(), [site])
+    trial = try_out(resident, tokens.numpy(), [site])
     assert trial.stop == 1
     assert resident.capture(tokens.numpy(), [site], trial)[site.key].shape == (5, 8)
 
@@ -126,7 +128,7 @@ def test_a_slice_of_positions_keeps_its_axis(bridge: Any, tokens: Any, still: St
 
 def test_a_kept_position_holds_no_more_memory_than_itself(resident: Resident, tokens: Any) -> None:
     site = Site("blocks.0.mlp.hook_post", -1)
-    kept = resident.capture(tokens.numpy(), [site], resident.try_out(tokens.numpy(), [site]))[site.key]
+    kept = resident.capture(tokens.numpy(), [site], try_out(resident, tokens.numpy(), [site]))[site.key]
     assert kept.shape == (5, 16)
     assert kept.untyped_storage().nbytes() == kept.numel() * 4
 
@@ -144,7 +146,7 @@ def test_cached_tensors_are_views_and_many_share_one_memory(bridge: Any, tokens:
 def test_a_trial_weighs_each_memory_once(bridge: Any, resident: Resident, tokens: Any) -> None:
     _, cache = bridge.run_with_cache(tokens[:2])
     logical = sum(t.numel() * t.element_size() for t in cache.values()) // 2
-    assert 0 < resident.try_out(tokens.numpy(), [Site("hook_embed")]).row_bytes < logical / 2
+    assert 0 < try_out(resident, tokens.numpy(), [Site("hook_embed")]).row_bytes < logical / 2
 
 
 def test_a_pass_leaves_no_hook_behind_even_when_it_fails(bridge: Any, tokens: Any, still: Still) -> None:

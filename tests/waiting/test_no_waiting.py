@@ -16,8 +16,8 @@ from unwaited import Device, WaitError, unwaited
 
 from mi.domain.workspace import Workspace
 from mi.engine.analyze import analyze
-from mi.engine.block import _Block
-from mi.engine.evaluate import Moment
+from mi.engine.blockwork import BlockWork
+from mi.engine.moment import Moment
 from mi.engine.stream import Streams
 from mi.refs import resolve
 from mi.store.artifacts import ArtifactReader
@@ -74,9 +74,9 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
     """Every checkpoint of the loop runs where waiting raises, but for what :data:`WAITING` allows."""
     seen = Loop()
     mode: Any = None
-    checkpoint, run, finish = _Block.checkpoint, Moment.run, Streams.finish
+    checkpoint, run, finish = BlockWork.checkpoint, Moment.run, Streams.finish
 
-    def watched(self: _Block, loaded: Any) -> None:
+    def watched(self: BlockWork, loaded: Any) -> None:
         nonlocal mode
         with unwaited() as mode:
             checkpoint(self, loaded)
@@ -90,7 +90,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
         finally:
             mode.allowed = ()
 
-    monkeypatch.setattr(_Block, "checkpoint", watched)
+    monkeypatch.setattr(BlockWork, "checkpoint", watched)
 
     def finished(self: Streams, item: Any, *rest: Any) -> Any:
         result = finish(self, item, *rest)

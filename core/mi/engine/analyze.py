@@ -11,9 +11,10 @@ from typing import Protocol
 from mi.domain.keep import parse_keep
 from mi.domain.workspace import Variant
 from mi.engine.block import run_block
-from mi.engine.evaluate import Failure
 from mi.engine.executor import Executor, InProcess
-from mi.engine.family import FamilyScope, family_scope
+from mi.engine.failure import Failure
+from mi.engine.family import FamilyScope
+from mi.engine.family_bind import family_scope
 from mi.engine.family_update import update_family
 from mi.engine.hookcache import remember
 from mi.engine.hooks import record_hooks

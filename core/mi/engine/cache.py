@@ -10,8 +10,8 @@ from attrs import frozen
 from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.clean import Cleaning, Drop
-from mi.engine.judge import ORPHAN, Judgement
-from mi.engine.kept_judge import judge_kept
+from mi.engine.judge_kept import judge_kept
+from mi.engine.judgement import ORPHAN, Judgement
 from mi.errors import unknown
 from mi.store.commits import Commits
 from mi.store.layout import VariantPaths

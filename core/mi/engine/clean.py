@@ -13,8 +13,11 @@ from attrs import define, evolve, field, frozen
 
 from mi.domain.workspace import FamilyResults, Variant
 from mi.engine.hooks import forget_hooks
-from mi.engine.judge import ORPHAN, UNJUDGED, Judgement, judge, judge_family, nobodys
-from mi.engine.kept_judge import judge_kept
+from mi.engine.judge import judge
+from mi.engine.judge_family import judge_family
+from mi.engine.judge_kept import judge_kept
+from mi.engine.judgement import ORPHAN, UNJUDGED, Judgement
+from mi.engine.owner import nobodys
 from mi.engine.session import Session
 from mi.errors import UnknownNameError
 from mi.store.checkpoints import list_checkpoints

@@ -15,9 +15,11 @@ import numpy as np
 from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
 from mi.domain.site import Site
-from mi.engine.capture import TRIAL_ROWS, Resident, keep
+from mi.engine.batches import keep
+from mi.engine.capture import Resident
 from mi.engine.guard import unrecorded
 from mi.engine.model import remove_hook
+from mi.engine.trial import TRIAL_ROWS
 from mi.errors import MiError, PlanError
 
 if TYPE_CHECKING:

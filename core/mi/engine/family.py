@@ -1,61 +1,33 @@
-"""Analyzers over a family's variants: which take part, what is fresh, and the call itself."""
+"""Analyzers over a family's variants: what they read, the call itself, and the commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
-from mi.engine.bench import lay_out, made_with, own_coordinates, told_of, versions_of
-from mi.engine.broken import blamed, owner_of
+from mi.engine.bench import made_with
+from mi.engine.broken import blamed
 from mi.engine.family_data import FamilyData, FamilySubject
 from mi.engine.family_members import Member, member, planned
-from mi.engine.graph import close
+from mi.engine.family_share import Share, share_of
 from mi.engine.guard import Declared
-from mi.engine.item import Item, options_of, said_outputs, sources_of
+from mi.engine.item import Item
 from mi.engine.plan import Plan
 from mi.engine.session import Session
-from mi.engine.shares import FORMAT
 from mi.engine.trajectory import call_whole
-from mi.errors import MiError, NotApplicableError, PluginError
+from mi.errors import PluginError
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
-from mi.store.losses import as_dataset, read_losses
-from mi.store.prepare import stored, write_whole
-from mi.store.schema import GroupSpec, digest_of
+from mi.store.losses import as_dataset
+from mi.store.prepare import write_whole
 from mi.timing import timed
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
-
-
-@frozen(eq=False)
-class Share:
-    """One analyzer of scope ``family`` against what is committed.
-
-    Attributes:
-        item: the analyzer.
-        spec: its group; None when no variant takes part.
-        epochs: variant that takes part -> epochs of what is needed over ``all``, sorted by name.
-        missing: variant that does not -> why.
-        losses: variant -> its loss history, where it is declared.
-        fingerprint: what its commit will say.
-        fresh: whether its stored commit says so already.
-        lacking: why there is nothing to compute; empty when there is.
-    """
-
-    item: Item
-    spec: GroupSpec | None
-    epochs: Mapping[str, tuple[int, ...]]
-    missing: Mapping[str, str]
-    losses: Mapping[str, Mapping[str, np.ndarray]]
-    fingerprint: str
-    fresh: bool
-    lacking: str
 
 
 @define(eq=False)
@@ -128,48 +100,8 @@ class FamilyScope:
         Raises:
             PlanError, PluginError: its outputs cannot be laid out.
         """
-        said: list[Any] = []
-        epochs: dict[str, tuple[int, ...]] = {}
-        missing: dict[str, str] = {}
-        losses: dict[str, Mapping[str, np.ndarray]] = {}
-        parameters: dict[str, Mapping[str, Any]] = {}
         self._look()
-        for name, one in self.members.items():
-            told, axis, why = _needed(item, one)
-            if not why and item.analyzer.losses:
-                try:
-                    history = read_losses(VariantPaths(one.variant.folder))
-                    told.append(history)
-                    losses[name] = history
-                except MiError as error:
-                    why = str(error)
-            if why:
-                missing[name] = why
-                continue
-            epochs[name], parameters[name] = axis, dict(one.variant.parameters)
-            said.append([name, dict(one.variant.parameters), told])
-        if not epochs:
-            first = next(iter(missing.items()), None)
-            tail = f" ({first[0]}: {first[1]})" if first else ""
-            lacking = f"no variant has what it needs{tail}"
-            return Share(item, None, {}, missing, {}, "", False, lacking)
-        subject = FamilySubject(self.family.name, self.probe, parameters)
-        attrs = {
-            **told_of(item),
-            "family": self.family.name,
-            "probe": self.probe,
-            "variants": parameters,
-            "missing": missing,
-            **versions_of("cpu", self.dtype),
-        }
-        try:
-            known = {"variant": list(subject.variants), **own_coordinates(item, subject)}
-        except NotApplicableError as error:
-            return Share(item, None, epochs, missing, losses, "", False, str(error))
-        spec = lay_out(item, self.probe, known, attrs)
-        fingerprint = digest_of([FORMAT, spec.identity, said])
-        fresh = stored(self.paths, spec)[1] == fingerprint
-        return Share(item, spec, epochs, missing, losses, fingerprint, fresh, "")
+        return share_of(item, self.paths, self.family.name, self.probe, self.dtype, self.members)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -233,92 +165,3 @@ class FamilyScope:
 
     def _reader(self, variant: str) -> ArtifactReader:
         return ArtifactReader(VariantPaths(self.paths.root.parent / variant))
-
-
-def family_scope(
-    workspace: Workspace,
-    family: Family,
-    *,
-    asked: Sequence[str] | None = None,
-    probe: str | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
-) -> FamilyScope:
-    """The family's analyzers of scope ``family``, bound; variants are gathered later.
-
-    Args:
-        workspace, family: whose.
-        asked: ids, those of other scopes too; None for those that family.json lists.
-        probe: a saved probe; None for the family's default.
-        device, dtype: as results of variants are asked for.
-
-    Raises:
-        PlanError, PluginError, ParameterError: one that was asked for by name cannot be had.
-    """
-    host, offered = workspace.host, workspace.host.analyzers(family)
-    listed = [use.id for use in family.analyzers] if asked is None else asked
-    ids = sorted({id for id in listed if id in offered and offered[id].scope == "family"})
-    name = probe or family.default_probe
-    items: dict[str, Item] = {}
-    broken: dict[str, str] = {}
-    for id in ids:
-        try:
-            close([id], offered)
-            items[id] = _bound(workspace, family, id, name, dtype)
-        except MiError as error:
-            if asked is not None:
-                raise
-            broken[id] = blamed(family, host, id, error)
-            if host.strict:
-                raise PluginError(broken[id]) from error
-    paths = VariantPaths(workspace.family_folder(family))
-    return FamilyScope(workspace, family, paths, name, device, dtype, items, broken)
-
-
-def _bound(workspace: Workspace, family: Family, id: str, probe: str, dtype: str) -> Item:
-    analyzer = workspace.host.analyzers(family)[id]
-    options = options_of(family, analyzer)
-    identity = digest_of(
-        {
-            "analyzer": [analyzer.id, analyzer.version, analyzer.scope],
-            "options": options,
-            "outputs": said_outputs(analyzer),
-            "artifacts": sorted([n.analyzer, n.at] for n in analyzer.artifacts),
-            "losses": analyzer.losses,
-            "probe": probe,
-            "dtype": dtype,
-            **sources_of(analyzer, ()),
-        }
-    )
-    return Item(
-        analyzer=analyzer,
-        options=options,
-        sites=(),
-        plugin=owner_of(workspace.host, id),
-        identity=identity,
-    )
-
-
-def _needed(item: Item, one: Member) -> tuple[list[Any], tuple[int, ...], str]:
-    """Fingerprints of what is needed of a variant; epochs of what is over ``all``; what is lacking."""
-    needs = sorted(item.analyzer.artifacts, key=_order)
-    found = list(zip(needs, one.held(needs), strict=True))
-    for _, held in found:
-        if held.why:
-            return [], (), held.why
-    axes = [set(held.epochs) for need, held in found if held.epochs is not None and need.at == "all"]
-    axis = set.intersection(*axes) if axes else set()
-    if axes and not axis:
-        return [], (), "what is needed has no epoch in common"
-    told: list[Any] = []
-    for need, held in found:
-        if held.epochs is None:
-            told.append([need.analyzer, need.at, held.whole])
-        else:
-            there = {e: f for e, f in held.epochs.items() if need.at == "reference" or e in axis}
-            told.append([need.analyzer, need.at, sorted([e, f] for e, f in there.items())])
-    return told, tuple(sorted(axis)), ""
-
-
-def _order(need: Any) -> tuple[str, str]:
-    return need.analyzer, need.at

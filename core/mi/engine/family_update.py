@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from mi.engine.evaluate import Failure, StrictError
+from mi.engine.failure import Failure, StrictError
 from mi.engine.family import FamilyScope
 from mi.engine.item import Item
 from mi.engine.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mi.engine.evaluate import Failure
+from mi.engine.failure import Failure
 
 
 def folded(failures: Iterable[Failure]) -> list[str]:

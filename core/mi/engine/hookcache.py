@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mi.domain.jsonfile import write_json
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
-from mi.engine.capture import TRIAL_ROWS, Resident
+from mi.engine.capture import Resident
 from mi.engine.sources import built_by
+from mi.engine.trial import TRIAL_ROWS
 from mi.errors import PlanError
 from mi.store.files import store_errors
 from mi.store.layout import VariantPaths

@@ -254,5 +254,6 @@ def said_outputs(analyzer: Analyzer) -> dict[str, Any]:
 
 def sources_of(analyzer: Analyzer, derived: Iterable[Derived]) -> dict[str, Any]:
     """Digests of the local files that these were declared in; {} for what packages declare."""
-    sources = sorted([one.id, one.source] for one in (analyzer, *derived) if one.source)
+    declared: list[Analyzer | Derived] = [analyzer, *derived]
+    sources = sorted([one.id, one.source] for one in declared if one.source)
     return {"sources": sources} if sources else {}

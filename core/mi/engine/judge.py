@@ -1,4 +1,4 @@
-"""What is stored against what would be stored now: fresh, stale, nobody's, or not to be judged.
+"""What is stored of a variant against what would be stored now.
 
 Read-only. A plugin that failed to load, or a probe that cannot be built, leaves what it owns unjudged: that
 something cannot be judged is no reason to call it stale.
@@ -7,135 +7,18 @@ something cannot be judged is no reason to call it stale.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
 
-from attrs import field, frozen
-
-from mi.domain.keep import Keep
-from mi.domain.workspace import FamilyResults, Variant
-from mi.engine.bench import made_with
-from mi.engine.family import FamilyScope, Share, family_scope
+from mi.domain.workspace import Variant
 from mi.engine.graph import close
+from mi.engine.judgement import JUDGED, UNJUDGED, Judgement
+from mi.engine.owner import dtype_of, nobodys
 from mi.engine.plan import Plan, make_plan
 from mi.engine.session import Session
-from mi.engine.trajectory import Span, spans
+from mi.engine.trajectory import spans
 from mi.errors import MiError, StoreError
 from mi.store.commits import Commits
 from mi.store.groupcheck import groups_of
-from mi.store.groups import open_group
-from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
-from mi.store.schema import GroupSpec
-
-JUDGED, ORPHAN, UNJUDGED = "judged", "orphan", "unjudged"
-
-
-@frozen(eq=False)
-class Judgement:
-    """One group (or commit records without one).
-
-    Attributes:
-        probe, analyzer: its place.
-        state: ``judged``; ``orphan`` (its analyzer or probe is no more); ``unjudged``.
-        why: of an orphan or of what cannot be judged: one clause.
-        fresh: epochs (None: no axis of epochs) whose results are what would be computed now.
-        stale: those that are not.
-        gone: those whose checkpoint is gone, so that nobody can tell.
-        damaged: those whose checkpoint, or whose own chunks, cannot be read.
-        bound: whether family.json lists the analyzer, or something that needs it.
-        plan: the plan that it was judged by.
-        span: of an analyzer over a whole trajectory.
-        share: of an analyzer over a family.
-        scope: the family's analyzers that it was judged with.
-        kept: of a site's kept activations, whose ``analyzer`` is ``keep:<site>``: what they are.
-    """
-
-    probe: str
-    analyzer: str
-    state: str
-    why: str = ""
-    fresh: frozenset[int | None] = frozenset()
-    stale: frozenset[int | None] = frozenset()
-    gone: frozenset[int | None] = frozenset()
-    damaged: frozenset[int | None] = frozenset()
-    bound: bool = True
-    plan: Plan | None = field(default=None, repr=False)
-    span: Span | None = field(default=None, repr=False)
-    share: Share | None = field(default=None, repr=False)
-    scope: FamilyScope | None = field(default=None, repr=False)
-    kept: KeptGroup | None = None
-
-    @property
-    def group(self) -> str:
-        """The name of its zarr group."""
-        return self.kept.group if self.kept is not None else self.analyzer
-
-    @property
-    def computable(self) -> frozenset[int | None]:
-        """Fresh results that can be computed again: their checkpoint is there, and the reference's."""
-        if self.kept is not None:
-            return self.fresh - self.kept.absent
-        if self.plan is None or not self.plan.known.absent:
-            return self.fresh
-        items = self.plan.bench.items.values()
-        if self.plan.reference in self.plan.known.absent and any(
-            need.at == "reference" for item in items for need in item.analyzer.artifacts
-        ):
-            return self.fresh & frozenset({None})
-        return self.fresh - frozenset(self.plan.known.absent)
-
-    @property
-    def paths(self) -> VariantPaths:
-        """Where it lies; of a judged group."""
-        if self.scope is not None:
-            return self.scope.paths
-        if self.kept is not None:
-            return self.kept.paths
-        assert self.plan is not None
-        return self.plan.bench.paths
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """With what it would be made now; of a judged group."""
-        if self.scope is not None:
-            return self.scope.provenance
-        if self.kept is not None:
-            return made_with(self.kept.device, self.kept.pass_dtype)
-        assert self.plan is not None
-        return self.plan.bench.provenance
-
-    @property
-    def spec(self) -> GroupSpec | None:
-        """What it ought to look like; of a judged group. None where nothing would be made now."""
-        if self.share is not None:
-            return self.share.spec
-        if self.span is not None:
-            return self.span.spec
-        assert self.plan is not None
-        return self.plan.bench.group(self.plan.bench.items[self.analyzer])
-
-
-@frozen
-class KeptGroup:
-    """Kept activations of one site.
-
-    Attributes:
-        paths: the variant's, of kept activations.
-        group: the name of their zarr group.
-        keep: the request that they answer; None where the group is damaged.
-        dtype: the data type in which they are stored.
-        pass_dtype: the precision of the pass.
-        device: where they would be captured again.
-        absent: epochs whose checkpoint is gone.
-    """
-
-    paths: VariantPaths
-    group: str
-    keep: Keep | None
-    dtype: str
-    pass_dtype: str = "float32"
-    device: str = "cpu"
-    absent: frozenset[int] = frozenset()
 
 
 def judge(
@@ -165,7 +48,7 @@ def judge(
         if orphan is not None:
             out.append(orphan)
         else:
-            places.setdefault((probe, _dtype(paths, probe, analyzer)), []).append(analyzer)
+            places.setdefault((probe, dtype_of(paths, probe, analyzer)), []).append(analyzer)
     bound = _bound(variant)
     for (probe, dtype), ids in places.items():
         for plan, some in _plans(session, variant, probe, ids, device, dtype):
@@ -174,83 +57,6 @@ def judge(
             else:
                 out += _judged(plan, some, bound, without_gone)
     return sorted(out, key=lambda one: (one.probe, one.analyzer))
-
-
-def judge_family(
-    session: Session, results: FamilyResults, *, but: Collection[tuple[str, str]] = ()
-) -> list[Judgement]:
-    """Every group of what spans a family, sorted by place.
-
-    Args:
-        session: holds the resident model.
-        results: whose.
-        but: groups to leave out, since they are damaged.
-    """
-    paths = VariantPaths(results.folder)
-    listed = {use.id for use in results.family.analyzers}
-    out: list[Judgement] = []
-    for probe, id in groups_of(paths):
-        if (probe, id) in but:
-            continue
-        orphan = nobodys(results, probe, id)
-        if orphan is not None:
-            out.append(orphan)
-            continue
-        dtype = _dtype(paths, probe, id)
-        try:
-            scope = family_scope(results.workspace, results.family, asked=[id], probe=probe, dtype=dtype)
-            scope.gather(session)
-            share = scope.share(scope.items[id])
-        except MiError as error:
-            out.append(Judgement(probe, id, UNJUDGED, " ".join(str(error).split())))
-            continue
-        whole = Commits.of(paths, probe, id).whole()  # not damaged: see `but`
-        mine: frozenset[int | None] = frozenset({None} if whole is not None else ())
-        lost_chunks = whole == share.fingerprint and not share.fresh
-        out.append(
-            Judgement(
-                probe,
-                id,
-                JUDGED,
-                fresh=mine if share.fresh else frozenset(),
-                stale=mine if not share.fresh and not lost_chunks else frozenset(),
-                damaged=mine if lost_chunks else frozenset(),
-                bound=id in listed,
-                share=share,
-                scope=scope,
-            )
-        )
-    return sorted(out, key=lambda one: (one.probe, one.analyzer))
-
-
-def nobodys(whose: Variant | FamilyResults, probe: str, analyzer: str) -> Judgement | None:
-    """Why a group has no owner, or none that can be asked; None when it has one."""
-    workspace, family = whose.workspace, whose.family
-    if probe not in workspace.probe_names(family):
-        return Judgement(probe, analyzer, ORPHAN, f"family {family.name} has no probe {probe!r}")
-    host = workspace.host
-    offered = host.analyzers(family)
-    if analyzer in offered:
-        scope = offered[analyzer].scope
-        if (scope == "family") == isinstance(whose, FamilyResults):
-            return None
-        return Judgement(probe, analyzer, ORPHAN, f"its scope is {scope} now, so its results lie elsewhere")
-    owner = host.record_of(analyzer)
-    if owner is None:
-        plugin = analyzer.split(".")[0]
-        return Judgement(probe, analyzer, ORPHAN, f"no plugin {plugin!r} is installed")
-    if owner.failures:
-        return Judgement(probe, analyzer, UNJUDGED, f"{owner.owner} failed: {owner.failures[0].error}")
-    if owner.status != "loaded":
-        return Judgement(probe, analyzer, UNJUDGED, f"{owner.owner} is {owner.status}")
-    return Judgement(probe, analyzer, ORPHAN, f"{owner.owner} offers no such analyzer")
-
-
-def _dtype(paths: VariantPaths, probe: str, analyzer: str) -> str:
-    try:
-        return str(open_group(keys_of(paths, probe, analyzer)).attrs.get("dtype", "float32"))
-    except StoreError:
-        return "float32"
 
 
 def _held(paths: VariantPaths, probe: str, id: str) -> dict[int, str]:

@@ -17,9 +17,9 @@ from attrs import frozen
 from mi.domain.analyzer import Analyzer
 from mi.domain.probe import Probe
 from mi.domain.sizes import said_bytes
-from mi.engine.capture import Trial
 from mi.engine.item import Item
 from mi.engine.shares import Work
+from mi.engine.trial import Trial
 from mi.errors import MiError, PlanError
 
 SHARE = 2  # without `--memory`, one part in so many of what is free is taken

@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mi.domain.site import Site
-from mi.engine.capture import TRIAL_ROWS, Resident, Trial, joined, weights_of
+from mi.engine.batches import joined, weights_of
+from mi.engine.capture import Resident
 from mi.engine.guard import as_bytes, checksum
+from mi.engine.trial import TRIAL_ROWS, Trial
 from mi.errors import PlanError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from mi.domain.site import Site
+from mi.engine.batches import evenly, joined
 from mi.engine.bench import Bench
-from mi.engine.capture import Resident, evenly, joined
+from mi.engine.capture import Resident
 from mi.engine.kept import KeptReader
 from mi.engine.needs import Needed
 from mi.engine.results import Result
@@ -19,13 +20,14 @@ from mi.engine.session import Session
 from mi.engine.stream import Streams
 from mi.engine.task import Outcome, Task
 from mi.engine.tokenrows import tokens_of
+from mi.engine.trial import try_out
 from mi.errors import PluginError
 from mi.timing import timed
 
 if TYPE_CHECKING:
     import torch
 
-    from mi.engine.capture import Batch
+    from mi.engine.batches import Batch
 
 
 @define(eq=False)
@@ -69,13 +71,17 @@ class OnePass:
         held = {s.key for item in moment.items.values() if item not in streaming for s in item.sites}
         for item in streaming:
             with suppress(PluginError):  # of what it needs; told when it is its turn
-                streams.start(item, self._needed.of(item, moment.epoch, results, failed)[0])
-        with timed("load", "read kept activations", moment.epoch) if resident is None else timed("forward"):
+                streams.start(item, self._needed.of(item, moment.view.epoch, results, failed)[0])
+        with (
+            timed("load", "read kept activations", moment.view.epoch)
+            if resident is None
+            else timed("forward")
+        ):
             if not streaming:
-                moment.activations = self._all_of(resident, moment.epoch, sites)
+                moment.view.activations = self._all_of(resident, moment.view.epoch, sites)
             else:
-                batches = streams.through(self._batches(resident, moment.epoch, sites), held)
-                moment.activations = joined(batches, len(self._bench.probe), self._task.device)
+                batches = streams.through(self._batches(resident, moment.view.epoch, sites), held)
+                moment.view.activations = joined(batches, len(self._bench.probe), self._task.device)
         self._outcome.passes += resident is not None
         self._outcome.spent("load" if resident is None else "forward", start + streams.seconds)
         self._outcome.seconds["analyze"] += streams.seconds
@@ -88,11 +94,11 @@ class OnePass:
         if resident is None:
             return self._kept.read(epoch, sites)
         tokens = tokens_of(self._bench.probe)
-        return resident.capture(tokens, sites, self._task.trial or resident.try_out(tokens, sites))
+        return resident.capture(tokens, sites, self._task.trial or try_out(resident, tokens, sites))
 
     def _batches(self, resident: Resident | None, epoch: int, sites: tuple[Site, ...]) -> Iterator[Batch]:
         if resident is not None:
             tokens = tokens_of(self._bench.probe)
-            return resident.batches(tokens, sites, self._task.trial or resident.try_out(tokens, sites))
+            return resident.batches(tokens, sites, self._task.trial or try_out(resident, tokens, sites))
         slices = evenly(len(self._bench.probe), self._task.batch or self._kept.batch(epoch, sites))
         return ((rows, self._kept.read(epoch, sites, rows)) for rows in slices)

@@ -12,7 +12,6 @@ from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.broken import blamed, check_needs
-from mi.engine.capture import Trial
 from mi.engine.epochs import choose_epochs, hash_checkpoints
 from mi.engine.item import Item
 from mi.engine.kept import Known, find_known, refuse_other_dtypes
@@ -21,6 +20,7 @@ from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
 from mi.engine.sites import FaultyError, OtherHooksError, RoomError, tried
+from mi.engine.trial import Trial
 from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
 

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from mi.domain.workspace import FAMILIES, RESULTS, FamilyResults, Variant, Workspace
 from mi.engine.analyze import Progress, analyze
-from mi.engine.judge import JUDGED, Judgement
+from mi.engine.judgement import JUDGED, Judgement
 from mi.engine.trajectory import call_span, span_data
 from mi.errors import MiError
 from mi.store.artifacts import ArtifactReader

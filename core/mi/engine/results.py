@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = torch.Tensor | np.ndarray
 
 Fault = Callable[[str], PluginError]
+Doubts = list[tuple[str, Any]]  # sentences, each with a bool tensor, (): see `CheckpointData.refuse_if`
 Used = tuple[tuple[str, int], ...]  # (analyzer, epoch) of results that another is made from
 
 _NAMES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64 complex128"

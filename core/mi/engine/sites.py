@@ -10,7 +10,8 @@ from attrs import evolve
 
 from mi.domain.keep import PREFIX
 from mi.domain.site import Site
-from mi.engine.capture import TRIAL_ROWS, Resident, Trial, evenly
+from mi.engine.batches import evenly
+from mi.engine.capture import Resident
 from mi.engine.differentiate import Differentiator
 from mi.engine.hookcache import Hooks
 from mi.engine.hooks import RecordedHooks
@@ -19,6 +20,7 @@ from mi.engine.memory import room
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
 from mi.engine.tokenrows import tokens_of
+from mi.engine.trial import TRIAL_ROWS, Trial, try_out
 from mi.errors import CheckpointError, MiError, PlanError, PluginError
 from mi.timing import timed
 
@@ -176,7 +178,7 @@ def _blame(items: list[Item], check: Callable[[Item], object]) -> None:
 
 
 def _try_one(model: Resident, tokens: Any, item: Item) -> None:
-    model.try_out(tokens, item.sites)
+    try_out(model, tokens, item.sites)
 
 
 def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ...]) -> Trial | None:
@@ -190,7 +192,7 @@ def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ..
             continue
         tokens = tokens_of(plan.bench.probe)
         try:
-            return model.try_out(tokens, sites)
+            return try_out(model, tokens, sites)
         except PlanError:  # whose site it is, is found out by trying each analyzer's
             _blame(items, partial(_try_one, model, tokens))
             raise

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from mi.engine.evaluate import Doubts, Moment, Needs
 from mi.engine.item import Item, check_streaming
-from mi.engine.results import Result, Used
+from mi.engine.moment import Moment, Needs
+from mi.engine.results import Doubts, Result, Used
 from mi.errors import MiError, PluginError
 from mi.store.schema import GroupSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from mi.engine.capture import Batch
+    from mi.engine.batches import Batch
 
 
 @define(eq=False)
@@ -91,7 +91,7 @@ class Streams:
             batches: of the pass.
             held: keys of sites that analyzers of the whole probe read.
         """
-        rows, length = slice(0), len(self.moment.subject.probe)
+        rows, length = slice(0), len(self.moment.view.subject.probe)
         for rows, tensors in batches:
             mine = {site.key for s in self._live for site in s.item.sites}
             alone = rows == slice(0, length)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from mi.engine.evaluate import Failure
+from mi.engine.failure import Failure
 from mi.engine.task import STAGES
 from mi.errors import StoreError
 from mi.store.layout import VariantPaths

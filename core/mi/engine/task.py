@@ -10,8 +10,8 @@ from attrs import define, field, frozen
 
 from mi.domain.checkpoint import Checkpoint
 from mi.domain.keep import Keep
-from mi.engine.capture import Trial
-from mi.engine.evaluate import Failure
+from mi.engine.failure import Failure
+from mi.engine.trial import Trial
 
 STAGES = ("plan", "load", "forward", "analyze", "write")
 

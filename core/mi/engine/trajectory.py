@@ -10,7 +10,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from mi.engine.data import TrajectoryData
-from mi.engine.evaluate import Failure, StrictError
+from mi.engine.failure import Failure, StrictError
 from mi.engine.guard import Declared
 from mi.engine.item import Item
 from mi.engine.plan import Plan

@@ -11,8 +11,10 @@ from attrs import define, field
 
 from mi.domain.workspace import FamilyResults, Variant
 from mi.engine.analyze import Progress
-from mi.engine.judge import JUDGED, ORPHAN, Judgement, judge, judge_family
-from mi.engine.kept_judge import judge_kept
+from mi.engine.judge import judge
+from mi.engine.judge_family import judge_family
+from mi.engine.judge_kept import judge_kept
+from mi.engine.judgement import JUDGED, ORPHAN, Judgement
 from mi.engine.readahead import read_weights
 from mi.engine.recompute import Comparison, draw, recompute
 from mi.engine.session import Session

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mi.engine.evaluate import Failure
+from mi.engine.failure import Failure
 from mi.engine.results import Result
 from mi.engine.staging import Parcel, Staging
 from mi.errors import PluginError

@@ -11,8 +11,8 @@ from attrs import define, evolve, field
 
 from mi.domain.workspace import Variant
 from mi.engine.analyze import analyze
-from mi.engine.evaluate import Failure
-from mi.engine.family import family_scope
+from mi.engine.failure import Failure
+from mi.engine.family_bind import family_scope
 from mi.engine.plan import make_plan
 from mi.engine.session import Session
 from mi.engine.summary import AnalysisSummary

@@ -13,22 +13,23 @@ from mi.domain.checkpoint import at_epoch
 from mi.domain.family import Use
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
+from mi.engine.batches import evenly
 from mi.engine.bench import Bench
-from mi.engine.capture import evenly
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.differentiate import Differentiator
-from mi.engine.evaluate import Moment, Needs
-from mi.engine.family import family_scope
+from mi.engine.family_bind import family_scope
 from mi.engine.family_data import FamilyData
 from mi.engine.gradients import Gradients
 from mi.engine.item import Item
 from mi.engine.model import Model
+from mi.engine.moment import Moment, Needs
 from mi.engine.plan import Plan, make_plan
 from mi.engine.readahead import read_weights
 from mi.engine.results import Result
 from mi.engine.session import Session
 from mi.engine.stream import Streams
 from mi.engine.trajectory import call_span, span_data, spans
+from mi.engine.trial import try_out
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.testing.conformance.analysis import Analysis
 from mi.testing.conformance.steps import with_steps
@@ -211,7 +212,7 @@ class Runner:
         if key not in self._captured:
             model = self.session.model(plan.variant, bench.device, bench.dtype)
             model.load(weights)
-            trial = model.try_out(bench.probe.tokens, item.sites)
+            trial = try_out(model, bench.probe.tokens, item.sites)
             self._captured[key] = model.capture(bench.probe.tokens, item.sites, trial)
         return self._captured[key]
 
@@ -259,8 +260,8 @@ class Runner:
 
 def _streamed(moment: Moment, item: Item, bench: Bench, needs: Needs, batch: int | None) -> Result:
     """A streaming analyzer fed what was captured, in batches of at most so many rows."""
-    activations, rows = moment.activations, len(bench.probe)
-    moment.activations = {}
+    activations, rows = moment.view.activations, len(bench.probe)
+    moment.view.activations = {}
     streams = Streams(moment)
     streams.start(item, needs)
     parts = (

@@ -10,7 +10,7 @@ from attrs import evolve
 from mi.domain.keep import PREFIX
 from mi.domain.workspace import Variant
 from mi.engine.epochs import hash_checkpoints
-from mi.engine.judge import JUDGED, ORPHAN, UNJUDGED, Judgement, KeptGroup
+from mi.engine.judgement import JUDGED, ORPHAN, UNJUDGED, Judgement, KeptGroup
 from mi.engine.keep import OUTPUT, content_of, identity
 from mi.engine.kept import keep_of
 from mi.errors import MiError, StoreError
