@@ -125,6 +125,7 @@ FAULTS = {
         "takes the value 6, which it declares as its `fill`",
     ),
     "Analyzers wrong.endless": ("test_missing_is_told_apart", "is not finite in"),
+    "Analyzers wrong.unpriced": ("test_cost_is_a_number", "its cost raised KeyError: 'neurons'"),
     "Analyzers wrong.half": ("test_missing_is_told_apart", "declares fill=0.5, which int32 cannot hold"),
     "Analyzers wrong.twice": ("test_stored_as_declared", "dimension 'draw' has the coordinate 1 twice"),
     "Analyzers wrong.stale": (

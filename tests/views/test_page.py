@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from attrs import evolve
 from bokeh.models import ColumnDataSource, Span
-from views.workshop import EPOCHS, WORKING, add_variant, report_of
+from views.workshop import EPOCHS, WORKING, add_variant, report_of, write_right
 
 from mi.domain.report import Panel
 from mi.domain.workspace import Variant, Workspace
+from mi.engine.epochs import spread
 from mi.views.context import CURSOR
 from mi.views.notes import render_notes
 from mi.views.page import build_page
@@ -129,6 +130,19 @@ def test_gaps_are_said_with_the_command(workspace: Workspace) -> None:
     assert card.sentence == "No artifacts at 2 of 12 checkpoints (epoch 400, 500)."
     assert card.command == "mi analyze n7_seed4 --analyzers sample.answers"
     assert card.spec["missing"] == [10, 11]
+
+
+def test_checkpoints_left_out_by_default_are_said_and_the_command_asks_for_them(workspace: Workspace) -> None:
+    variant = add_variant(workspace, seed=8)
+    write_right(variant, spread(EPOCHS, 5), "gallery.few")
+    card = build_page(variant, report_of("few_history")).cards[0]
+    said = "No artifacts at 7 of 12 checkpoints (epoch 10, 20, 50, 70, …); gallery.few runs at 5 by default."
+    assert (card.state, card.sentence) == ("ok", said)
+    assert card.command == "mi analyze n7_seed8 --analyzers gallery.few --epochs 0:500:1"
+    assert card.root is not None
+    columns = card.root.select_one({"name": "panel-0/history"}).data
+    assert columns["epoch"].tolist() == [0, 30, 100, 200, 500]
+    assert columns["left"].tolist() == [-15, 15, 65, 150, 350], "a column reaches halfway to its neighbours"
 
 
 def test_a_variant_without_checkpoints_says_how_to_train_it(workspace: Workspace) -> None:

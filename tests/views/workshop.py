@@ -78,13 +78,13 @@ def add_variant(
     return variant
 
 
-def write_right(variant: Variant, epochs: Sequence[int]) -> None:
+def write_right(variant: Variant, epochs: Sequence[int], analyzer: str = "sample.answers") -> None:
     if not epochs:
         return
     paths, size = VariantPaths(variant.folder), int(variant.parameters["size"])
     spec = GroupSpec(
         probe="full",
-        analyzer="sample.answers",
+        analyzer=analyzer,
         axes={"x": np.arange(size), "y": np.arange(size)},
         arrays=(ArraySpec("right", ("epoch", "x", "y"), "float32", math.nan, {}),),
         identity="i",

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from mi.cli.kept_text import kept_lines, some
-from mi.domain.sizes import said_bytes
+from mi.domain.sizes import said_bytes, said_operations
+from mi.errors import PluginError
 
 if TYPE_CHECKING:
     from mi.domain.keep import Keep
     from mi.domain.workspace import Variant
+    from mi.engine.bench import Bench
     from mi.engine.family import FamilyScope
+    from mi.engine.item import Item
     from mi.engine.plan import Plan
 
 
@@ -88,18 +91,33 @@ def plan_lines(plan: Plan) -> list[str]:
             lines.append(f"  {id}: fresh")
             continue
         size = work.spec.epoch_bytes() * len(work.stale)
-        lines.append(f"  {id}: {len(work.stale)} checkpoints, {said_bytes(size)} ({work.why})")
+        cost = _cost(plan.bench, work.item)
+        lines.append(f"  {id}: {len(work.stale)} checkpoints, {said_bytes(size)} ({work.why}){cost}")
         for array in work.spec.arrays:
             shape = work.spec.shape(array, len(work.stale))
             dims = ", ".join(f"{d} {n}" for d, n in zip(array.dims, shape, strict=True))
             lines.append(f"    {array.name} ({dims}) {array.dtype}")
     for span in spans(plan, plan.after()):
         state = "fresh" if span.fresh else span.lacking or "stale"
-        lines.append(f"  {span.item.id}: trajectory, {state}")
+        cost = "" if state != "stale" else _cost(plan.bench, span.item, len(span.epochs))
+        lines.append(f"  {span.item.id}: trajectory, {state}{cost}")
     lines += [f"  {id}: skipped, {reason}" for id, reason in plan.skipped.items()]
     lines += [f"  {id}: {reason}" for id, reason in plan.broken.items()]
     lines += [f"  epoch {epoch}: {reason}" for epoch, reason in plan.damaged.items()]
     return lines
+
+
+def _cost(bench: Bench, item: Item, epochs: int | None = None) -> str:
+    """What an analyzer declares that it takes, as the end of its line; empty where it declares nothing."""
+    from mi.engine.cost import declared_cost
+
+    try:
+        found = declared_cost(bench, item, 1 if epochs is None else epochs)
+    except PluginError as error:
+        return f"; {error}"
+    if found is None:
+        return ""
+    return f", {said_operations(found)}{' a checkpoint' if epochs is None else ''}"
 
 
 def family_lines(scope: FamilyScope) -> list[str]:

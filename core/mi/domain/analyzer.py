@@ -55,6 +55,14 @@ class Analyzer:
             :class:`mi.engine.family_data.FamilySubject`). It may raise
             :class:`mi.errors.NotApplicableError` where the analysis does not fit the model or the probe:
             ``not applicable: …``.
+        checkpoints: at how many checkpoints at most it runs unless epochs are asked for by name (scope
+            ``checkpoint``): the first, the last and others spread evenly between them in the order of
+            checkpoints (:func:`mi.engine.epochs.spread`), and where other analyzers need it. None: at all.
+            At others it has no artifacts, and views say so. It changes no result, so enters no fingerprint.
+        cost: ``f(sizes, **options) -> floating-point operations`` of one call (scopes ``checkpoint`` and
+            ``trajectory``), a multiplication and an addition counted as two; without the one pass, derived
+            quantities and gradients, which are shared. ``sizes`` is what :func:`mi.engine.cost.sizes_of`
+            gives, name -> whole number. ``mi analyze --dry-run`` shows it.
         source: digest of the local file that declares it, set by the plugin host and never by hand; enters
             the fingerprint, so that an edit makes artifacts stale without a new ``version``. Empty for what
             a package declares.
@@ -80,6 +88,8 @@ class Analyzer:
     context: tuple[str, ...] = field(default=(), converter=as_tuple)
     options: Mapping[str, Option] = field(factory=dict)
     coordinates: Ref | None = None
+    checkpoints: int | None = None
+    cost: Ref | None = None
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -97,6 +107,11 @@ class Analyzer:
             raise ParameterError(f"analyzer {self.id}: the model needs scope 'checkpoint'")
         if self.gradients and self.scope != "checkpoint":
             raise ParameterError(f"analyzer {self.id}: gradients need scope 'checkpoint'")
+        if self.checkpoints is not None and (self.scope != "checkpoint" or self.checkpoints < 2):
+            raise ParameterError(
+                f"analyzer {self.id}: checkpoints is {self.checkpoints} with scope {self.scope!r}, expected "
+                "at least 2 (the first and the last) and scope 'checkpoint'"
+            )
         if self.streaming:
             self._check_streaming()
         if not self.outputs:
@@ -108,7 +123,7 @@ class Analyzer:
         Raises:
             ParameterError: names it.
         """
-        lacking = ("sites", "site_options", "weights", "model", "gradients", "derived", "context")
+        lacking = ("sites", "site_options", "weights", "model", "gradients", "derived", "context", "cost")
         found = [name for name in lacking if getattr(self, name)]
         found += ["probe"] if self.probe != ProbeNeed() else []
         if found:

@@ -1,4 +1,4 @@
-"""Amounts of memory in words: ``512MB``, ``8GB``, ``8GiB``."""
+"""Amounts of memory and of work in words: ``512MB``, ``8GiB``, ``3.2 GFLOP``."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def said_bytes(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def said_operations(count: float) -> str:
+    """Floating-point operations for people: ``3.2 GFLOP``."""
+    for unit in ("FLOP", "kFLOP", "MFLOP", "GFLOP"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TFLOP"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mi.domain.checkpoint import Checkpoint, at_epoch
 from mi.domain.schedule import parse_epochs
@@ -40,6 +40,21 @@ def choose_epochs(checkpoints: tuple[Checkpoint, ...], epochs: str | Iterable[in
     if not chosen:
         parse_epochs(epochs, every[-1])
     return tuple(sorted(chosen))
+
+
+def spread(epochs: Sequence[int], most: int | None) -> tuple[int, ...]:
+    """At most so many of these epochs: the first, the last, and others evenly between them.
+
+    Evenly in their order, not in epochs: a schedule is dense where much happens, and so is the choice.
+
+    Args:
+        epochs: of all checkpoints, sorted.
+        most: at least 2; None for all.
+    """
+    if most is None or len(epochs) <= most:
+        return tuple(epochs)
+    last = len(epochs) - 1
+    return tuple(epochs[(2 * i * last + most - 1) // (2 * (most - 1))] for i in range(most))
 
 
 def hash_checkpoints(checkpoints: tuple[Checkpoint, ...]) -> tuple[dict[int, str], dict[int, str]]:

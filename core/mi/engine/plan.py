@@ -107,7 +107,8 @@ def make_plan(
         session: holds the resident model.
         variant: an existing variant.
         analyzers: ids; None for those of family.json.
-        epochs: a schedule such as ``0:1500:100`` (checkpoints that it names) or a list (each must exist).
+        epochs: a schedule such as ``0:1500:100`` (checkpoints that it names) or a list (each must exist);
+            None for all checkpoints, or as many as an analyzer declares that it runs at.
         probe: a saved probe; None for the family's default.
         device, dtype: of the passes.
         keep: sites whose activations are to be kept.
@@ -137,7 +138,7 @@ def make_plan(
     digests = dict(sorted({**digests, **known.absent}.items()))
     while True:
         with timed("plan", "compare fingerprints"):
-            work, wanted = share(bench, chosen, digests, every[-1], known)
+            work, wanted = share(bench, chosen, digests, every[-1], known, epochs is not None)
         if asked is not None:
             _refuse_lost(asked, work)
         plan = Plan(

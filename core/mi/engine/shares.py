@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from mi.engine.bench import Bench
+from mi.engine.epochs import spread
 from mi.engine.item import Item
 from mi.engine.keep import fingerprint
 from mi.engine.kept import Known
@@ -45,20 +46,32 @@ class Work:
 
 
 def share(
-    bench: Bench, chosen: tuple[int, ...], digests: Mapping[int, str], reference: int, known: Known
+    bench: Bench,
+    chosen: tuple[int, ...],
+    digests: Mapping[int, str],
+    reference: int,
+    known: Known,
+    by_name: bool = True,
 ) -> tuple[dict[str, Work], dict[str, set[int]]]:
-    """Each checkpoint-scope analyzer's work, and the epochs at which it is wanted."""
+    """Each checkpoint-scope analyzer's work, and the epochs at which it is wanted.
+
+    Where the epochs were not chosen ``by_name``, analyzers that run at few checkpoints choose some of them.
+    """
     moments = [i for i in bench.items.values() if i.analyzer.scope == "checkpoint"]
-    wanted = _wanted(bench, chosen, reference)
+    wanted = _wanted(bench, chosen, reference, by_name)
     work: dict[str, Work] = {}
     for item in moments:
         work[item.id] = _work(bench, item, work, digests, reference, wanted[item.id], known)
     return work, wanted
 
 
-def _wanted(bench: Bench, chosen: tuple[int, ...], reference: int) -> dict[str, set[int]]:
+def _wanted(bench: Bench, chosen: tuple[int, ...], reference: int, by_name: bool) -> dict[str, set[int]]:
     """Epochs at which each checkpoint-scope analyzer is wanted: those asked for, and where others need it."""
-    wanted = {id: set(chosen) for id, i in bench.items.items() if i.analyzer.scope == "checkpoint"}
+    wanted = {
+        id: set(spread(chosen, None if by_name else item.analyzer.checkpoints))
+        for id, item in bench.items.items()
+        if item.analyzer.scope == "checkpoint"
+    }
     for item in reversed(list(bench.items.values())):  # dependents first
         for need in item.analyzer.artifacts:
             if need.analyzer not in wanted:

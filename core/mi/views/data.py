@@ -221,9 +221,17 @@ class DataSource:
         whole: list[int | None] = [None] if None in flagged else []
         return whole + [int(e) for e in self.epochs if int(e) in flagged]
 
-    def command(self, analyzers: Sequence[str]) -> str:
-        """The command that computes these analyzers' artifacts."""
+    def few(self, analyzers: Sequence[str]) -> dict[str, int]:
+        """Those of them that run at few checkpoints by default -> at how many at most."""
+        offered = self.variant.workspace.host.analyzers(self.variant.family)
+        limits = {id: offered[id].checkpoints for id in analyzers if id in offered}
+        return {id: most for id, most in limits.items() if most is not None}
+
+    def command(self, analyzers: Sequence[str], *, everywhere: bool = False) -> str:
+        """The command that computes these analyzers' artifacts; at checkpoints left out by default too."""
         words = ["mi", "analyze", self.variant.name, "--analyzers", ",".join(analyzers)]
+        if everywhere and self.few(analyzers):
+            words += ["--epochs", f"0:{self.epochs[-1]}:1"]
         if self.probe_name != self.variant.family.default_probe:
             words += ["--probe", self.probe_name]
         return shlex.join(words)

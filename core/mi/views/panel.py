@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -157,9 +157,10 @@ class CardMaker:
         root.name, card.root = card.id, root
         card.stack, card.frames, card.spec = stacked_source(frames, card.id), frames, describe(frames)
         card.provenance = self._provenance(visualization, data)
-        if frames.missing and card.spec["fields"]:
-            card.sentence = _gaps(frames.missing, len(frames.epochs))
-            card.command = self.source.command(visualization.reads)
+        if frames.missing:
+            few = self.source.few(visualization.reads)
+            card.sentence = _gaps(frames.missing, len(frames.epochs), few)
+            card.command = self.source.command(visualization.reads, everywhere=True)
         if flagged := self.source.nonfinite(visualization):
             card.flagged = _not_finite(flagged, len(self.source.epochs))
             card.sentence = f"{card.sentence} {card.flagged}".strip()
@@ -185,9 +186,10 @@ class CardMaker:
         return text.replace(f"{self.source.variant.workspace.root}/", "")
 
 
-def _gaps(missing: tuple[int, ...], total: int) -> str:
+def _gaps(missing: tuple[int, ...], total: int, few: Mapping[str, int]) -> str:
     shown = ", ".join(f"{e:,}" for e in missing[:4]) + (", …" if len(missing) > 4 else "")
-    return f"No artifacts at {len(missing)} of {total} checkpoints (epoch {shown})."
+    why = "".join(f"; {id} runs at {most} by default" for id, most in few.items())
+    return f"No artifacts at {len(missing)} of {total} checkpoints (epoch {shown}){why}."
 
 
 def _not_finite(flagged: list[int | None], total: int) -> str:

@@ -96,6 +96,14 @@ class AnalyzerChecks(PluginConformance):
         if problem:
             broken(f"analyzer {analyzer.id}: {problem}; declare what this family has, or set `options`")
 
+    def test_cost_is_a_number(self, analyzer: Analyzer, first: Call, runner: Runner) -> None:
+        """A declared cost gives a number of operations from the sizes that there are, with any options."""
+        if analyzer.cost is None:
+            moot("it declares no cost")
+        for options in ({}, *({name: value} for name, value in edges(analyzer.options))):
+            if problem := runner.misprized(analyzer.id, options):
+                broken(f"{problem}; take sizes by names that it is given, and the analyzer's options")
+
     def test_analyzer_runs(self, analyzer: Analyzer, first: Call, analysis: Analysis) -> None:
         """The function gives a result at every checkpoint."""
         if first.fault in ("raised", "refused"):

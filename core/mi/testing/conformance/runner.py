@@ -15,6 +15,7 @@ from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
 from mi.engine.batches import evenly
 from mi.engine.bench import Bench
+from mi.engine.cost import declared_cost
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.differentiate import Differentiator
 from mi.engine.family_bind import family_scope
@@ -114,6 +115,20 @@ class Runner:
         self.session.workspaces.setdefault(variant.workspace.root, variant.workspace)
         device, probe = self.analysis.device, self.analysis.probe
         return make_plan(self.session, variant, analyzers=[id], probe=probe, device=device)
+
+    def misprized(self, id: str, options: Mapping[str, Any]) -> str:
+        """What is wrong with an analyzer's declared cost; empty where nothing is, or options are refused."""
+        if self._spans(id):
+            return ""
+        try:
+            plan = self.plan(id, options)
+        except MiError:
+            return ""
+        try:
+            declared_cost(plan.bench, plan.bench.items[id], len(plan.epochs))
+        except PluginError as error:
+            return str(error)
+        return ""
 
     def call(
         self,

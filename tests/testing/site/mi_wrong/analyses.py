@@ -17,7 +17,7 @@ def right(data):
     return {"mean": hidden(data).mean(0)}
 
 
-undescribed = nowhere = misspelt = unread = unread_gradient = zero = right
+undescribed = nowhere = misspelt = unread = unread_gradient = zero = unpriced = right
 
 
 def path(data):
@@ -70,6 +70,10 @@ half = sentinel
 
 def endless(data):
     return {"mean": hidden(data).mean(0) / 0}
+
+
+def neurons(sizes):
+    return 2 * sizes["row"] * sizes["neurons"]
 
 
 def draws(subject):

@@ -75,6 +75,7 @@ ANALYZERS = [
     _analyzer("zero", Output(("unit",), fill=0.0, description="mean")),
     _analyzer("sentinel", Output((), "int32", fill=6, description="units")),
     _analyzer("endless"),
+    _analyzer("unpriced", cost="mi_wrong.analyses:neurons"),
     _analyzer("half", Output((), "int32", fill=0.5, description="units")),
     _analyzer("mean_of_means", streaming=True),
     _analyzer("holds", streaming=True),

@@ -29,6 +29,21 @@ def history_figure(sources, context, options):
     return epoch_heatmap(sources, context, "history", epochs=context.data.artifacts[ID]["epoch"].values)
 
 
+def few(data):
+    raise AssertionError("nobody runs it: the store is written by hand")
+
+
+def few_static(data, options):
+    return {"history": data.artifacts["gallery.few"]["right"].isel(y=0).transpose("x", "epoch").values}
+
+
+def few_figure(sources, context, options):
+    from mi.views.recipes import epoch_heatmap
+
+    at = context.data.artifacts["gallery.few"]["epoch"].values
+    return epoch_heatmap(sources, context, "history", epochs=at)
+
+
 def curves_static(data, options):
     from mi.views.recipes import thin
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from mi import Family, Field, Option, Visualization, hookimpl
+from mi import Analyzer, Family, Field, Option, Output, Visualization, hookimpl
 
 AT = "mi_gallery.figures:"
 READS = ("sample.answers",)
+
+
+@hookimpl
+def analyze(family: Family) -> list[Analyzer]:
+    return [
+        Analyzer(
+            id="gallery.few",
+            version=1,
+            title="Answers at few checkpoints",
+            function=AT + "few",
+            outputs={"right": Output(("x", "y"))},
+            checkpoints=5,
+        )
+    ]
 
 
 @hookimpl
@@ -28,6 +42,15 @@ def visualize(family: Family) -> list[Visualization]:
             fields={"history": Field("image", ("x", "epoch"), static=True)},
             static=AT + "history_static",
             figure=AT + "history_figure",
+            x="epoch",
+        ),
+        Visualization(
+            id="gallery.few_history",
+            title="First row by epoch, at few of them",
+            reads=("gallery.few",),
+            fields={"history": Field("image", ("x", "epoch"), static=True)},
+            static=AT + "few_static",
+            figure=AT + "few_figure",
             x="epoch",
         ),
         Visualization(
