@@ -1,4 +1,4 @@
-"""Fourier analysis over cyclic groups, on numpy arrays and torch tensors, without `mi`.
+"""Fourier analysis over cyclic and other groups, on numpy arrays and torch tensors, without `mi`.
 
 Names are imported on first use: `mi` lists this distribution's plugin without paying for numpy.
 """
@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "AmplitudePhase": "transform",
+    "Basis": "basis",
     "Dominant": "fractions",
+    "FiniteGroup": "groups",
     "Fractions": "fractions",
+    "RowGroup": "basis",
     "Waves": "transform",
     "amplitude_phase": "transform",
     "basis_frequencies": "bases",
     "basis_labels": "bases",
+    "character_coefficients": "grouped",
+    "character_variance": "grouped",
     "choose_key_frequencies": "selection",
+    "circle": "basis",
     "class_mean": "classes",
     "component": "classes",
     "components": "classes",
@@ -28,9 +34,15 @@ _PUBLIC = {
     "frequency_fractions": "fractions",
     "from_basis": "transform",
     "gini": "spectra",
+    "group_cells": "grouped",
+    "group_energy": "grouped",
+    "group_fractions": "grouped",
+    "group_share": "grouped",
     "normalization": "bases",
     "real_basis": "bases",
+    "regular_basis": "basis",
     "split_waves": "transform",
+    "symmetric_group": "symmetric",
     "to_basis": "transform",
     "trig_coefficients": "classes",
     "waves": "transform",
@@ -38,13 +50,19 @@ _PUBLIC = {
 
 __all__ = [
     "AmplitudePhase",
+    "Basis",
     "Dominant",
+    "FiniteGroup",
     "Fractions",
+    "RowGroup",
     "Waves",
     "amplitude_phase",
     "basis_frequencies",
     "basis_labels",
+    "character_coefficients",
+    "character_variance",
     "choose_key_frequencies",
+    "circle",
     "class_mean",
     "component",
     "components",
@@ -56,9 +74,15 @@ __all__ = [
     "frequency_fractions",
     "from_basis",
     "gini",
+    "group_cells",
+    "group_energy",
+    "group_fractions",
+    "group_share",
     "normalization",
     "real_basis",
+    "regular_basis",
     "split_waves",
+    "symmetric_group",
     "to_basis",
     "trig_coefficients",
     "waves",
@@ -70,6 +94,10 @@ if TYPE_CHECKING:
     from mi_fourier_library.bases import frequencies as frequencies
     from mi_fourier_library.bases import normalization as normalization
     from mi_fourier_library.bases import real_basis as real_basis
+    from mi_fourier_library.basis import Basis as Basis
+    from mi_fourier_library.basis import RowGroup as RowGroup
+    from mi_fourier_library.basis import circle as circle
+    from mi_fourier_library.basis import regular_basis as regular_basis
     from mi_fourier_library.classes import class_mean as class_mean
     from mi_fourier_library.classes import component as component
     from mi_fourier_library.classes import components as components
@@ -79,10 +107,18 @@ if TYPE_CHECKING:
     from mi_fourier_library.fractions import Fractions as Fractions
     from mi_fourier_library.fractions import dominant as dominant
     from mi_fourier_library.fractions import frequency_fractions as frequency_fractions
+    from mi_fourier_library.grouped import character_coefficients as character_coefficients
+    from mi_fourier_library.grouped import character_variance as character_variance
+    from mi_fourier_library.grouped import group_cells as group_cells
+    from mi_fourier_library.grouped import group_energy as group_energy
+    from mi_fourier_library.grouped import group_fractions as group_fractions
+    from mi_fourier_library.grouped import group_share as group_share
+    from mi_fourier_library.groups import FiniteGroup as FiniteGroup
     from mi_fourier_library.selection import choose_key_frequencies as choose_key_frequencies
     from mi_fourier_library.spectra import energy as energy
     from mi_fourier_library.spectra import energy_share as energy_share
     from mi_fourier_library.spectra import gini as gini
+    from mi_fourier_library.symmetric import symmetric_group as symmetric_group
     from mi_fourier_library.transform import AmplitudePhase as AmplitudePhase
     from mi_fourier_library.transform import Waves as Waves
     from mi_fourier_library.transform import amplitude_phase as amplitude_phase

@@ -64,7 +64,7 @@ def frequency_fractions(activations: Array, axes: Sequence[Axis] = (0, 1)) -> Fr
     x = xp.reshape(grid, (n, n, -1))  # (n, n, m)
     blocks = [_energies(x[:, :, i : i + BLOCK]) for i in range(0, x.shape[2], BLOCK)]
     cells, total, rounding = (xp.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
-    alive = _alive(total, rounding)
+    alive = living(total, rounding)
     frac = divide(cells, total[:, None], alive[:, None])  # (m, n//2)
     rest = 1 - xp.sum(frac, axis=-1)
     rest = xp.where(rest < 0, xp.zeros_like(rest), rest)  # a pure neuron's may round below 0
@@ -125,7 +125,7 @@ def _energies(x: Array) -> tuple[Array, Array, Array]:
     return _by_frequency(cells), total, (n * float(xp.finfo(x.dtype).eps) * mean) ** 2
 
 
-def _alive(total: Array, rounding: Array) -> Array:
+def living(total: Array, rounding: Array) -> Array:
     """Tell which neurons vary enough for fractions to mean something: (m,).
 
     More, that is, than the rounding of a constant value leaves, and not vanishingly little

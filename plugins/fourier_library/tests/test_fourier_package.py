@@ -66,8 +66,10 @@ def test_every_public_name_is_in_the_readme() -> None:
     assert [name for name in functions if f"`{name}(" not in text] == []
 
 
-def test_the_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
     text = README.read_text(encoding="utf-8")
-    code, output = re.findall(r"```(?:python|text)\n(.*?)```", text, flags=re.DOTALL)[:2]
-    exec(code, {})
-    assert capsys.readouterr().out == output
+    blocks = re.findall(r"```(?:python|text)\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 4
+    for code, output in zip(blocks[::2], blocks[1::2], strict=True):
+        exec(code, {})
+        assert capsys.readouterr().out == output
