@@ -38,6 +38,7 @@ _PUBLIC = {
     "group_energy": "grouped",
     "group_fractions": "grouped",
     "group_share": "grouped",
+    "in_order": "order",
     "normalization": "bases",
     "real_basis": "bases",
     "regular_basis": "basis",
@@ -78,6 +79,7 @@ __all__ = [
     "group_energy",
     "group_fractions",
     "group_share",
+    "in_order",
     "normalization",
     "real_basis",
     "regular_basis",
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from mi_fourier_library.grouped import group_fractions as group_fractions
     from mi_fourier_library.grouped import group_share as group_share
     from mi_fourier_library.groups import FiniteGroup as FiniteGroup
+    from mi_fourier_library.order import in_order as in_order
     from mi_fourier_library.selection import choose_key_frequencies as choose_key_frequencies
     from mi_fourier_library.spectra import energy as energy
     from mi_fourier_library.spectra import energy_share as energy_share

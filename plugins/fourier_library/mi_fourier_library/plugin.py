@@ -15,7 +15,7 @@ from mi.hookspecs import hookimpl
 
 WEIGHT_SPECTRUM = Analyzer(
     id="fourier_library.weight_spectrum",
-    version=1,
+    version=2,
     title="Frequencies of a weight matrix",
     description="Energy of a weight matrix in each frequency of a cyclic axis.",
     function="mi_fourier_library.weight_spectrum:weight_spectrum",
@@ -27,8 +27,9 @@ WEIGHT_SPECTRUM = Analyzer(
         "axis": Option(
             type="str",
             default="",
-            description="the probe's axis or the family's dimension whose length is the period; "
-            "the probe's first axis when empty",
+            description="the probe's axis or the family's dimension whose coordinates are the "
+            "indices of the group's elements along the weight, in group order; when empty, the "
+            "dimension `element`, or else the probe's first axis",
         ),
     },
     outputs={

@@ -13,6 +13,7 @@ from mi.domain.probe import Rows
 from mi.errors import ParameterError
 from mi_modular_arithmetic.data import train_mask, train_size
 from mi_modular_arithmetic.primes import is_prime, nearest_primes
+from mi_modular_arithmetic.tasks import Group
 
 if TYPE_CHECKING:
     import torch
@@ -39,28 +40,29 @@ class OneLayerTransformer(VariantCode):
             )
 
     def axes(self) -> Mapping[str, np.ndarray]:
-        """The operands ``a`` and ``b``, each 0..p−1."""
-        numbers = np.arange(self.parameters["prime"])
-        return {"a": numbers, "b": numbers.copy()}
+        """The operands ``a`` and ``b`` in group order."""
+        return {"a": self._group.numbers.copy(), "b": self._group.numbers.copy()}
 
     def encode(self, columns: Mapping[str, np.ndarray]) -> Rows:
-        """Tokens (a, b, p), labels (a + b) mod p, masks ``train`` and ``test``."""
-        p = self.parameters["prime"]
+        """Tokens (a, b, '='), labels: the class of the right answer, masks ``train`` and ``test``."""
+        group = self._group
         a, b = (np.asarray(columns[name], dtype=np.int64) for name in ("a", "b"))
-        train = self._mask[a, b]
+        first, second = group.tokens(a), group.tokens(b)
+        train = self._mask[first, second]
         return Rows(
-            tokens=np.stack([a, b, np.full_like(a, p)], axis=1),
-            labels=(a + b) % p,
+            tokens=np.stack([first, second, np.full_like(first, group.size)], axis=1),
+            labels=group.classes(a, b),
             masks={"train": train, "test": ~train},
         )
 
     def dimensions(self) -> Mapping[str, Sequence[Any]]:
         """Frequencies are 1-based; everything else is 0-based."""
-        p = self.parameters["prime"]
+        n = self._group.size
         return {
-            "freq": range(1, p // 2 + 1),
-            "residue": range(p),  # classes, logits
-            "token": range(p + 1),  # token p is '='
+            "freq": range(1, n // 2 + 1),
+            "residue": range(n),  # classes, logits, operands: by index in group order
+            "element": self._group.elements.tolist(),  # their tokens, in group order
+            "token": range(n + 1),  # the last is '='
             "position": range(3),
             "head": range(self.parameters["n_heads"]),
             "neuron": range(self.parameters["d_mlp"]),
@@ -68,10 +70,25 @@ class OneLayerTransformer(VariantCode):
         }
 
     def context(self) -> Mapping[str, Any]:
-        """``p``; ``train`` bool (p, p): the training pairs; ``residues`` int64 (p, p): (a + b) mod p."""
-        p = self.parameters["prime"]
-        numbers = np.arange(p)
-        return {"p": p, "train": self._train(), "residues": (numbers[:, None] + numbers) % p}
+        """The task in group order, in which the grid (a, b) is cyclic; see :mod:`.tasks`.
+
+        ``p`` int: the modulus. ``period`` int: n, the length of the cyclic axes; frequencies are 1 to n//2.
+        ``elements`` int64 (n,): the token of each operand, so that ``W_E[elements]`` is in order. ``classes``
+        int64 (n,): the logit of each answer, so that ``logits[:, classes]`` is: a permutation of the logits.
+        ``residues`` int64 (n, n): index in group order of the right class of each pair. ``train`` bool
+        (n, n): the training pairs. ``structure`` str: ``sum`` or ``difference`` where ``residues[i, j]`` is
+        i + j or i − j modulo n, else ``none``.
+        """
+        group = self._group
+        return {
+            "p": group.p,
+            "period": group.size,
+            "elements": group.elements,
+            "classes": group.elements,
+            "residues": group.residues(),
+            "train": self._mask[np.ix_(group.elements, group.elements)],
+            "structure": group.task.structure,
+        }
 
     def build_model(self, device: str) -> Any:
         """A native ``TransformerBridge``."""
@@ -118,7 +135,11 @@ class OneLayerTransformer(VariantCode):
         return self._mask.copy()
 
     @cached_property
+    def _group(self) -> Group:
+        return Group("add", self.parameters["prime"])
+
+    @cached_property
     def _mask(self) -> np.ndarray:
-        """The training pairs, bool, (p, p): drawn once, since rows are encoded in pieces."""
+        """The training pairs by token, bool, (n, n): drawn once, since rows are encoded in pieces."""
         parameters = self.parameters
         return train_mask(parameters["prime"], parameters["train_fraction"], parameters["data_seed"])

@@ -129,9 +129,11 @@ def test_dimensions_and_context() -> None:
     assert dimensions["neuron"] == list(range(20))
     assert dimensions["head"] == [0, 1]
     assert dimensions["position"] == [0, 1, 2]
+    assert dimensions["element"] == list(range(7))
     context = code.context()
-    assert context["p"] == 7
+    assert (context["p"], context["period"], context["structure"]) == (7, 7, "sum")
     assert context["residues"][3, 6] == 2
+    assert context["elements"].tolist() == context["classes"].tolist() == list(range(7))
     assert list(code.axes()) == ["a", "b"]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mi_modular_arithmetic.analyzers.shared import on_device, row_classes
+
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData, TrajectoryData
 
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 def accuracy_grid(data: CheckpointData) -> dict[str, torch.Tensor]:
     """Margin, probability of the right answer and whether it is given, over (a, b); accuracy by residue.
 
-    ``correct`` int8 (p, p): 1 where the right logit is the largest; a tie counts as wrong.
-    ``margin`` (p, p): right logit minus the largest other one, in the logits' unit.
-    ``p_correct`` (p, p): softmax of the logits at the right answer.
-    ``residue_accuracy``, ``residue_accuracy_test`` (p,): by right answer; NaN where no pair is.
+    ``correct`` int8 (n, n): 1 where the right logit is the largest; a tie counts as wrong.
+    ``margin`` (n, n): right logit minus the largest other one, in the logits' unit.
+    ``p_correct`` (n, n): softmax of the logits at the right answer.
+    ``residue_accuracy``, ``residue_accuracy_test`` (n,): by right answer in group order; NaN where
+    no pair is.
     """
-    logits = data.derived("modular_arithmetic.centred_logits")  # (rows, p)
-    labels = data.labels
+    logits = data.derived("modular_arithmetic.centred_logits")  # (rows, n)
+    labels = on_device(row_classes(data), data)
     right = logits.gather(1, labels[:, None])[:, 0]
     margin = right - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
     correct = margin > 0
@@ -46,14 +49,14 @@ def _share(correct: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor, n: i
 def graduation(data: TrajectoryData, *, run: int) -> dict[str, np.ndarray]:
     """When each pair was learned for good, and how often it was lost again.
 
-    ``graduation`` int32 (p, p): epoch of the first of ``run`` consecutive correct checkpoints, -1 for never.
-    ``regressions`` int16 (p, p): how often a graduated pair then turned from correct to wrong.
+    ``graduation`` int32 (n, n): epoch of the first of ``run`` consecutive correct checkpoints, -1 for never.
+    ``regressions`` int16 (n, n): how often a graduated pair then turned from correct to wrong.
     ``graduated_train``, ``graduated_test`` (epochs,): share of pairs that have graduated by each checkpoint.
     """
     artifacts = data.artifacts["modular_arithmetic.accuracy_grid"]
-    correct = artifacts["correct"].values == 1  # (epochs, p, p)
+    correct = artifacts["correct"].values == 1  # (epochs, n, n)
     epochs = artifacts["epoch"].values
-    first = first_of_run(correct, run)  # (p, p)
+    first = first_of_run(correct, run)  # (n, n)
     index = np.arange(len(epochs))[:, None, None]
     lost = correct[:-1] & ~correct[1:] & (index[:-1] >= first) & (first >= 0)
     graduated = (index >= first) & (first >= 0)

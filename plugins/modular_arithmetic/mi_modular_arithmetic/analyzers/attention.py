@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions
+from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions, in_order
 
 if TYPE_CHECKING:
     import torch
@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 def attention_scores(data: CheckpointData) -> dict[str, torch.Tensor]:
     """Scores from '=' to each number at each operand's position, their spectra, and what a head then writes.
 
-    With q_h = (W_E['='] + W_pos[2]) W_Q^h: ``score`` (heads, 2, p) is (W_E[n] + W_pos[j]) W_K^h q_h /
-    sqrt(d_head) and ``score_equals`` (heads,) the same for '=' itself. Their softmax, score[h, 0, a],
-    score[h, 1, b], score_equals[h], *is* the attention row of '='. ``share`` and ``phase`` (heads, 2, p//2):
-    of the scores over n; phases in radians. ``ov_share`` (heads, p//2): energy share over n of W_E W_V W_O
-    W_in, what attending to n does to the neurons.
+    Numbers x are in group order, n of them. With q_h = (W_E['='] + W_pos[2]) W_Q^h: ``score`` (heads, 2, n)
+    is (W_E[x] + W_pos[j]) W_K^h q_h / sqrt(d_head) and ``score_equals`` (heads,) the same for '=' itself.
+    Their softmax, score[h, 0, a], score[h, 1, b], score_equals[h], *is* the attention row of '='. ``share``
+    and ``phase`` (heads, 2, n//2): of the scores over x; phases in radians. ``ov_share`` (heads, n//2):
+    energy share over x of W_E W_V W_O W_in, what attending to x does to the neurons.
 
     Number tokens as queries are left out on purpose: the circuit reads nothing at their positions.
     """
     import torch
 
     W = data.weights
-    numbers, equals = W["W_E"][:-1], W["W_E"][-1] + W["W_pos"][2]  # (p, d), (d,)
+    numbers = in_order(W["W_E"], data.context["elements"], 0)  # (n, d)
+    equals = W["W_E"][-1] + W["W_pos"][2]  # (d,)
     query = torch.einsum("d,hdk->hk", equals, W["W_Q"])
     # What a residual vector is multiplied with to give its score: (h, d)
     key = torch.einsum("hdk,hk->hd", W["W_K"], query) / math.sqrt(W["W_K"].shape[-1])
-    inputs = numbers + W["W_pos"][:2, None]  # (2, p, d)
+    inputs = numbers + W["W_pos"][:2, None]  # (2, n, d)
     score = torch.einsum("jnd,hd->hjn", inputs, key)
-    written = torch.einsum("nd,hdk->hnk", numbers, W["W_V"]) @ (W["W_O"] @ W["W_in"])  # (h, p, neurons)
+    written = torch.einsum("nd,hdk->hnk", numbers, W["W_V"]) @ (W["W_O"] @ W["W_in"])  # (h, n, neurons)
     return {
         "score": score,
         "score_equals": key @ equals,
@@ -47,10 +48,10 @@ def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:
     """Where '=' looks: mean and spread of each head's attention, and the frequencies of its map over (a, b).
 
     ``mean``, ``spread`` (heads, 3): mean and standard deviation over all pairs of the attention to each
-    position. ``fraction`` (heads, 3, p//2), ``rest`` (heads, 3): share of the map's variance in each
+    position. ``fraction`` (heads, 3, n//2), ``rest`` (heads, 3): share of the map's variance in each
     frequency, and the share that mixes frequencies; as for neurons.
     """
-    pattern = data.grid("blocks.0.attn.hook_pattern", -1)  # (p, p, heads, 3)
+    pattern = data.grid("blocks.0.attn.hook_pattern", -1)  # (n, n, heads, 3)
     fractions = frequency_fractions(pattern)
     flat = pattern.flatten(0, 1)
     return {

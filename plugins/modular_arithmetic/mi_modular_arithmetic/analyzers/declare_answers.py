@@ -16,12 +16,14 @@ CENTRED_LOGITS = Derived(
     version=1,
     function=f"{PACKAGE}.shared:centred_logits",
     sites=(Site("unembed.hook_out", -1),),
+    context=("classes",),
 )
 CLASS_MEANS = Derived(
     id="modular_arithmetic.class_means",
     version=1,
     function=f"{PACKAGE}.shared:class_means",
     derived=(CENTRED_LOGITS,),
+    context=("classes",),
 )
 NEURON_FRACTIONS = Derived(
     id="modular_arithmetic.neuron_fractions",
@@ -34,20 +36,22 @@ LOGIT_SPECTRUM = Analyzer(
     id="modular_arithmetic.logit_spectrum",
     version=1,
     title="Frequencies of the logits",
-    description="How much of cos(w_k (a + b − c)) is in the logits: trig coefficients and the fraction of "
-    "variance that each frequency explains (Nanda et al. 2023).",
+    description="How much of cos(w_k (s − c)) is in the logits, s = a + b or a − b in group order: trig "
+    "coefficients and the fraction of variance that each frequency explains (Nanda et al. 2023).",
     function=f"{PACKAGE}.logits:logit_spectrum",
+    context=("classes",),
+    coordinates=f"{PACKAGE}.shared:needs_classes",
     probe=ProbeNeed(axes=PAIRS, complete=True, labels=True),
     derived=(CENTRED_LOGITS, CLASS_MEANS),
     outputs={
         "trig_coefficient": Output(
-            ("freq",), units="logit", description="coefficient of cos(w_k (a + b − c)) in the logits"
+            ("freq",), units="logit", description="coefficient of cos(w_k (s − c)) in the logits"
         ),
         "fve": Output(
             ("freq",), units="1", description="fraction of the logits' variance explained by frequency k"
         ),
         "within_class": Output(
-            (), units="1", description="fraction of the logits' variance that is no function of (a + b) mod p"
+            (), units="1", description="fraction of the logits' variance that is no function of s"
         ),
     },
 )
@@ -59,6 +63,8 @@ PROGRESS_MEASURES = Analyzer(
     description="Restricted and excluded loss for the key frequencies of the reference checkpoint, Gini "
     "coefficients and the sum of squared weights (Nanda et al. 2023).",
     function=f"{PACKAGE}.logits:progress_measures",
+    context=("classes", "elements"),
+    coordinates=f"{PACKAGE}.shared:needs_classes",
     weights=True,
     probe=ProbeNeed(axes=PAIRS, complete=True, masks=("train", "test"), labels=True),
     artifacts=(ArtifactNeed(LOGIT_SPECTRUM.id, at="reference"),),
@@ -111,6 +117,7 @@ ACCURACY_GRID = Analyzer(
     description="For each pair (a, b): is the answer right, by what margin, with what probability; accuracy "
     "by right answer.",
     function=f"{PACKAGE}.answers:accuracy_grid",
+    context=("classes",),
     probe=ProbeNeed(axes=PAIRS, complete=True, masks=("test",), labels=True),
     derived=(CENTRED_LOGITS,),
     outputs={

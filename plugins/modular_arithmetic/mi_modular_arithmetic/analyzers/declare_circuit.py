@@ -97,11 +97,12 @@ ATTENTION_SCORES = Analyzer(
     description="The scores that make the attention row of '=', one vector over numbers for each head and "
     "operand; their frequencies and those of what the head writes.",
     function=f"{PACKAGE}.attention:attention_scores",
+    context=("elements",),
     weights=True,
     coordinates=f"{PACKAGE}.attention:coordinates",
     outputs={
         "score": Output(
-            ("head", "operand", "residue"), description="score of number n at the operand's position"
+            ("head", "operand", "residue"), description="score of each number at the operand's position"
         ),
         "score_equals": Output(("head",), description="score of '=' itself"),
         "share": Output(

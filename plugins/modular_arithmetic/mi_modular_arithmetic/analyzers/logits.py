@@ -13,9 +13,10 @@ from mi_fourier_library import (
     energy_share,
     fraction_of_variance,
     gini,
+    in_order,
     trig_coefficients,
 )
-from mi_modular_arithmetic.analyzers.shared import host_labels
+from mi_modular_arithmetic.analyzers.shared import on_device, row_classes
 
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData
@@ -26,20 +27,19 @@ _SAFE_SPREAD = 600.0
 
 
 def logit_spectrum(data: CheckpointData) -> dict[str, torch.Tensor]:
-    """How much of cos(w_k (a + b - c)) is in the logits.
+    """How much of cos(w_k (s - c)) is in the logits: s is the right class, a + b or a − b in group order.
 
-    ``trig_coefficient`` (p//2,): coef_k, in the logits' unit. ``fve`` (p//2,): fraction of the logits'
-    variance. ``within_class`` (): share of that variance which is no function of (a + b) mod p, so belongs to
-    no k.
+    ``trig_coefficient`` (n//2,): coef_k, in the logits' unit. ``fve`` (n//2,): fraction of the logits'
+    variance. ``within_class`` (): share of that variance which is no function of s, so belongs to no k.
     """
     logits, means = _logits_and_means(data)
     n = logits.shape[-1]
     total = logits.square().sum()
-    coefficients = trig_coefficients(means)  # (p//2,)
+    coefficients = trig_coefficients(means)  # (n//2,)
     return {
         "trig_coefficient": coefficients,
         "fve": fraction_of_variance(coefficients, total, n),
-        "within_class": (logits - means[data.labels]).square().sum()
+        "within_class": (logits - means[on_device(row_classes(data), data)]).square().sum()
         / total,  # 0 / 0 is NaN: no logits, no share
     }
 
@@ -48,19 +48,20 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
     """Restricted and excluded loss for the key frequencies of the reference checkpoint.
 
     Losses are in nats and computed in float64: once a network has memorized, float32 rounds them to zero.
-    ``key`` (p//2,) is 1 for key frequencies. ``excluded_loss`` (p//2,) leaves out one frequency at a time.
+    ``key`` (n//2,) is 1 for key frequencies. ``excluded_loss`` (n//2,) leaves out one frequency at a time.
     """
     logits, means = (x.double() for x in _logits_and_means(data))
-    labels = host_labels(data)
+    labels = row_classes(data)
     fve = data.reference["modular_arithmetic.logit_spectrum"]["fve"]
-    key = choose_key_frequencies(fve, reach, floor)  # (p//2,)
+    key = choose_key_frequencies(fve, reach, floor)  # (n//2,)
     n = logits.shape[-1]
-    parts = component(means, range(1, n // 2 + 1))  # r_k, (p//2, p, p): 6 MB at p = 113
+    parts = component(means, range(1, n // 2 + 1))  # r_k, (n//2, n, n): 6 MB at p = 113
     kept = torch.einsum("k,ksc->sc", key.to(parts.dtype), parts)  # R[s, c]
-    removed = torch.cat([parts, kept[None]])  # (p//2 + 1, p, p)
+    removed = torch.cat([parts, kept[None]])  # (n//2 + 1, n, n)
     excluded = excluded_losses(logits, removed, labels, data.probe.masks["train"])
-    restricted = restricted_losses(logits, kept, labels)  # (p,), one value for all rows of a class
+    restricted = restricted_losses(logits, kept, labels)  # (n,), one value for all rows of a class
     fractions: Fractions = data.derived("modular_arithmetic.neuron_fractions")
+    numbers = in_order(data.weights["W_E"], data.context["elements"], 0)  # (n, d_model)
     live = ~fractions.frac.isnan().any(dim=-1)
     return {
         "key": key.to(torch.int8),
@@ -68,7 +69,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
         "restricted_loss_all": _mean_over(restricted, labels),
         "excluded_loss": excluded[:-1],
         "excluded_loss_key": excluded[-1],
-        "gini_embedding": gini(energy_share(data.weights["W_E"][:n], axis=0)),
+        "gini_embedding": gini(energy_share(numbers, axis=0)),
         "gini_neurons": gini(torch.where(live[:, None], fractions.frac, 0).sum(dim=0)),
         "sum_squared_weights": sum(
             (w.square().sum() for w in data.weights.values()), start=logits.new_zeros(())
@@ -77,15 +78,15 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
 
 
 def restricted_losses(logits: torch.Tensor, kept: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
-    """Cross-entropy of R[s, c] + mean over rows of (L - R), for each class s: (p,).
+    """Cross-entropy of R[s, c] + mean over rows of (L - R), for each class s: (n,).
 
     Args:
-        logits: L (rows, p).
-        kept: R[s, c], the sum of the kept components (p, p).
+        logits: L (rows, n).
+        kept: R[s, c], the sum of the kept components (n, n).
         labels: class of each row (rows,).
     """
     weight = torch.as_tensor(np.bincount(labels, minlength=len(kept)) / len(labels), device=logits.device)
-    bias = logits.mean(dim=0) - weight.to(kept.dtype) @ kept  # (p,)
+    bias = logits.mean(dim=0) - weight.to(kept.dtype) @ kept  # (n,)
     return -(kept + bias).log_softmax(dim=-1).diagonal()
 
 
@@ -96,16 +97,16 @@ def excluded_losses(
 
     log Σ_c exp(L - r) is one matrix product a class, Σ_c exp(L[row, c]) exp(-r[s, c]), instead of one softmax
     a
-    frequency: p times fewer exponentials.
+    frequency: n times fewer exponentials.
 
     Args:
-        logits: L (rows, p), float64.
-        removed: r[set, s, c], (sets, p, p), float64.
+        logits: L (rows, n), float64.
+        removed: r[set, s, c], (sets, n, n), float64.
         labels: class of each row (rows,).
         mask: bool (rows,).
     """
     table = _rows_of_classes(labels, mask, removed.shape[1])
-    rows, present = (torch.as_tensor(x, device=logits.device) for x in table)  # (p, most)
+    rows, present = (torch.as_tensor(x, device=logits.device) for x in table)  # (n, most)
     own = torch.arange(removed.shape[1], device=logits.device)
     grouped = logits[rows]  # (s, most, c)
     target = grouped[own, :, own][..., None] - removed[:, own, own].T[:, None, :]  # (s, most, set)
@@ -134,13 +135,13 @@ def _rows_of_classes(labels: np.ndarray, mask: np.ndarray, n: int) -> tuple[np.n
 
 
 def _mean_over(values: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
-    """Mean over rows of a value that each class has, (p,) -> ()."""
+    """Mean over rows of a value that each class has, (n,) -> ()."""
     counts = torch.as_tensor(np.bincount(labels, minlength=len(values)), device=values.device)
     return (values * counts).sum() / counts.sum()
 
 
 def _logits_and_means(data: CheckpointData) -> tuple[torch.Tensor, torch.Tensor]:
-    """L (rows, p) and M (p, p), centred over answers."""
+    """L (rows, n) and M (n, n), centred over answers."""
     return (
         data.derived("modular_arithmetic.centred_logits"),
         data.derived("modular_arithmetic.class_means"),

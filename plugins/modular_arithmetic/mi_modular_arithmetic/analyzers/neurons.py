@@ -23,7 +23,7 @@ TRANSIENT_PEAK, TRANSIENT_END = 0.05, 0.10
 def neuron_frequencies(data: CheckpointData) -> dict[str, torch.Tensor]:
     """Energy shares by frequency, the dominant one and the runner-up of each neuron.
 
-    ``fraction`` (neurons, p//2), ``rest`` (neurons,): sum to 1; NaN for dead neurons. ``dominant``,
+    ``fraction`` (neurons, n//2), ``rest`` (neurons,): sum to 1; NaN for dead neurons. ``dominant``,
     ``runner_up`` (neurons,): frequencies from 1, 0 for dead neurons; with their fractions.
     """
     fractions: Fractions = data.derived("modular_arithmetic.neuron_fractions")
@@ -41,10 +41,10 @@ def neuron_frequencies(data: CheckpointData) -> dict[str, torch.Tensor]:
 def neuron_timeline(data: TrajectoryData, *, threshold: float) -> dict[str, np.ndarray]:
     """Commitment of neurons to frequencies over training; a neuron is committed from ``threshold`` on.
 
-    ``count`` (epochs, p//2): committed neurons by frequency. ``live``, ``uncommitted``, ``homeless``,
+    ``count`` (epochs, n//2): committed neurons by frequency. ``live``, ``uncommitted``, ``homeless``,
     ``switched`` (epochs,): neurons that compute anything; that are live and committed to nothing; those of
     them that were committed before; that have another dominant frequency than when one last held half of
-    their energy. ``transient`` (p//2,): 1 where at least 5 % of neurons were committed at some checkpoint and
+    their energy. ``transient`` (n//2,): 1 where at least 5 % of neurons were committed at some checkpoint and
     fewer than 10 % of that peak are at the last. ``switches``, ``settled`` (neurons,): changes of frequency;
     epoch from which the neuron has been committed to its final frequency without a break, -1 for never.
     ``order`` (neurons,): neurons by final frequency, then by final fraction, dead ones last.
@@ -55,7 +55,7 @@ def neuron_timeline(data: TrajectoryData, *, threshold: float) -> dict[str, np.n
     epochs = artifacts["epoch"].values
     ks = artifacts["freq"].values
     state = committed_frequency(frequency, fraction, threshold)
-    counts = committed_counts(state, ks)  # (epochs, p//2)
+    counts = committed_counts(state, ks)  # (epochs, n//2)
     live = frequency > 0
     before = np.maximum.accumulate(state > 0, axis=0)  # committed at this checkpoint or earlier
     switched = switch_events(committed_frequency(frequency, fraction, SWITCH_FRACTION))

@@ -20,11 +20,20 @@ _UNUSED = np.full((1, 1), np.nan)  # stands for the field that the options leave
 
 
 def grid_static(data: ViewData, options: Options) -> dict[str, Any]:
-    """``marks``: the pairs of the chosen set, columns ``a`` and ``b``."""
+    """``marks``: the pairs of the chosen set, where their cells lie: columns ``a`` and ``b``."""
     probe = data.probe
     none = np.zeros(len(probe), dtype=bool)
     chosen = none if options["mark"] == "none" else probe.masks[options["mark"]]
-    return {"marks": {axis: probe.columns[axis][chosen] for axis in ("a", "b")}}
+    return {"marks": {axis: _centres(probe.axes[axis], probe.columns[axis][chosen]) for axis in ("a", "b")}}
+
+
+def _centres(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Where on an axis the cells of some of its coordinates lie, same shape; in group order or any other."""
+    from mi.views.axis import CellAxis
+
+    cells, order = CellAxis.of(axis, len(axis)), np.argsort(axis)
+    place = order[np.searchsorted(axis, values, sorter=order)]
+    return cells.start + (place + 0.5) * cells.step
 
 
 def grid_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def grid_figure(sources: Any, context: FigureContext, options: Options) -> Any:
 
 
 def residue_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
-    """``accuracy``: columns ``residue`` and ``y``, accuracy by right answer, (p,) each."""
+    """``accuracy``: columns ``residue`` and ``y``, accuracy by right answer, (n,) each."""
     artifact = data.at(ANSWERS, epoch)
     name = "residue_accuracy_test" if options["pairs"] == "test" else "residue_accuracy"
     return {"accuracy": {"residue": artifact["residue"].values, "y": artifact[name].values}}
@@ -65,7 +74,7 @@ def residue_figure(sources: Any, context: FigureContext, options: Options) -> An
         context,
         "accuracy",
         x="residue",
-        x_label="right answer (a + b) mod p",
+        x_label="right answer, in group order",
         y=f"accuracy on {pairs}",
         color=context.color_of("test" if options["pairs"] == "test" else "all pairs"),
     )

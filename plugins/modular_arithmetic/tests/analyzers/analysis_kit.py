@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from attrs import evolve
 
 from mi.domain.analyzer import Analyzer
 from mi.domain.probe import Probe
@@ -14,39 +15,61 @@ from mi.engine.data import CheckpointData, Subject, TrajectoryData
 from mi.refs import resolve
 from mi_fourier_library.plugin import WEIGHT_SPECTRUM
 from mi_modular_arithmetic.analyzers import ANALYZERS
+from mi_modular_arithmetic.tasks import Group
 
 BY_ID: dict[str, Analyzer] = {a.id.split(".")[1]: a for a in (*ANALYZERS, WEIGHT_SPECTRUM)}
 
 
-def grid_probe(p: int, fraction: float = 0.5, seed: int = 0) -> Probe:
-    """The complete grid of modular addition, a random share of it for training."""
-    a, b = (x.ravel() for x in np.mgrid[:p, :p])
-    train = np.random.RandomState(seed).rand(p * p) < fraction
+def grid_probe(p: int, fraction: float = 0.5, seed: int = 0, group: Group | None = None) -> Probe:
+    """The complete grid of modular addition, or of another task; a random share of it for training."""
+    group = group or Group("add", p)
+    n = group.size
+    a, b = (x.ravel() for x in np.meshgrid(group.numbers, group.numbers, indexing="ij"))
+    train = np.random.RandomState(seed).rand(n * n) < fraction
     return Probe(
-        tokens=np.stack([a, b, np.full(p * p, p)], axis=1),
-        axes={"a": np.arange(p), "b": np.arange(p)},
+        tokens=np.stack([group.tokens(a), group.tokens(b), np.full(n * n, n)], axis=1),
+        axes={"a": group.numbers, "b": group.numbers},
         columns={"a": a, "b": b},
         complete=True,
-        labels=(a + b) % p,
+        labels=group.classes(a, b),
         masks={"train": train, "test": ~train},
     )
 
 
-def subject(p: int, weights: Mapping[str, torch.Tensor], epochs: tuple[int, ...] = (0,)) -> Subject:
-    """What is known of a variant whose weights are given."""
+def group_context(group: Group, probe: Probe) -> dict[str, Any]:
+    """What the families say of a task in group order."""
+    return {
+        "p": group.p,
+        "period": group.size,
+        "elements": group.elements,
+        "classes": group.elements,
+        "residues": group.residues(),
+        "train": probe.fold(probe.masks["train"]),
+        "structure": group.task.structure,
+    }
+
+
+def subject(
+    p: int, weights: Mapping[str, torch.Tensor], epochs: tuple[int, ...] = (0,), group: Group | None = None
+) -> Subject:
+    """What is known of a variant whose weights are given; it adds modulo p, or has another task."""
+    group = group or Group("add", p)
+    n, probe = group.size, grid_probe(p, group=group)
     return Subject(
         parameters={"prime": p},
         dimensions={
-            "freq": range(1, p // 2 + 1),
-            "residue": range(p),
+            "freq": range(1, n // 2 + 1),
+            "residue": range(n),
+            "element": group.elements.tolist(),
             "position": range(3),
             "head": range(len(weights["W_Q"])),
             "neuron": range(weights["W_in"].shape[1]),
             "feature": range(len(weights["W_in"])),
         },
-        context={},
-        probe=grid_probe(p),
+        context=group_context(group, probe),
+        probe=probe,
         epochs=epochs,
+        weights={name: tuple(tensor.shape) for name, tensor in weights.items()},
     )
 
 
@@ -56,9 +79,14 @@ def analyze(
     activations: Mapping[str, torch.Tensor],
     *,
     reference: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    group: Group | None = None,
     **options: Any,
 ) -> dict[str, np.ndarray]:
-    """Outputs of a checkpoint analyzer as numpy arrays, each of the shape that is declared."""
+    """Outputs of a checkpoint analyzer as numpy arrays, each of the shape that is declared.
+
+    The weights add modulo the number of their tokens but '=', or do the group's task; it reads of the context
+    what it declares.
+    """
     analyzer = BY_ID[name]
     declared = {quantity.id: quantity for quantity in analyzer.all_derived()}
     values = check_options(analyzer.id, analyzer.options, options)
@@ -69,8 +97,10 @@ def analyze(
             known[id] = resolve(declared[id].function)(data)
         return known[id]
 
+    whole = subject(len(weights["W_E"]) - 1 if group is None else group.p, weights, group=group)
+    asked = {*analyzer.context, *(key for d in analyzer.all_derived() for key in d.context)}
     data = CheckpointData(
-        subject=subject(len(weights["W_E"]) - 1, weights),
+        subject=evolve(whole, context={key: whole.context[key] for key in asked}),
         epoch=0,
         device="cpu",
         activations={site.key: activations[site.key] for site in analyzer.all_sites(values)},
@@ -81,7 +111,7 @@ def analyze(
     with torch.no_grad():
         found = resolve(analyzer.function)(data, **values)
     found = {key: np.asarray(value) for key, value in found.items()}
-    check_shapes(analyzer, data.subject, found, values)
+    check_shapes(analyzer, whole, found, values)
     return found
 
 

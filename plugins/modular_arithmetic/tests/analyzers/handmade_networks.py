@@ -67,14 +67,28 @@ def weights(p: int, amplitudes: Mapping[int, float], phases: int = PHASES) -> di
     return {name: torch.as_tensor(array) for name, array in arrays.items()}
 
 
+def relabelled(W: Mapping[str, torch.Tensor], elements: Real) -> dict[str, torch.Tensor]:
+    """The same network with the i-th number, as token and as answer, called ``elements[i]``."""
+    found = {name: tensor.clone() for name, tensor in W.items()}
+    found["W_E"][elements] = W["W_E"][:-1]
+    found["W_U"][:, elements] = W["W_U"]
+    return found
+
+
 def activations(
-    W: Mapping[str, torch.Tensor], activation: Callable[[Real], Real] = square
+    W: Mapping[str, torch.Tensor],
+    activation: Callable[[Real], Real] = square,
+    elements: Real | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Sites at '=' over the complete grid, from a literal forward pass in float64."""
+    """Sites at '=' over the complete grid, from a literal forward pass in float64.
+
+    Tokens of both operands run in the order of ``elements``, or from 0.
+    """
     w = {name: tensor.numpy() for name, tensor in W.items()}
     p = len(w["W_E"]) - 1
     heads, _, d_head = w["W_Q"].shape
-    a, b = (x.ravel() for x in np.mgrid[:p, :p])
+    order = np.arange(p) if elements is None else elements
+    a, b = (x.ravel() for x in np.meshgrid(order, order, indexing="ij"))
     x = w["W_E"][np.stack([a, b, np.full(p * p, p)], axis=1)] + w["W_pos"]  # (rows, 3, d)
     mid = x[:, 2].copy()
     pattern = np.zeros((p * p, heads, 3))

@@ -3,10 +3,12 @@
 import numpy as np
 import plain_formulas as plain
 import pytest
-from analysis_kit import analyze
+from analysis_kit import BY_ID, analyze, subject
+from attrs import evolve
 from handmade_networks import NETWORKS, weights
 
-from mi.errors import ParameterError, UnknownNameError
+from mi.errors import NotApplicableError, ParameterError, UnknownNameError
+from mi.refs import resolve
 
 
 @pytest.mark.parametrize("p", NETWORKS)
@@ -47,3 +49,11 @@ def test_any_weight_along_any_dimension_and_axis() -> None:
 def test_a_wrong_name_is_one_sentence(options: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         analyze("weight_spectrum", weights(59, NETWORKS[59]), {}, **options)
+
+
+@pytest.mark.parametrize("coordinates", [[0.0, 0.5, 1.0], [-1, 0, 1], ["x", "y"], [0]])
+def test_an_axis_whose_coordinates_are_no_indices_has_no_spectrum(coordinates: list[object]) -> None:
+    data = subject(7, weights(7, NETWORKS[7]))
+    data = evolve(data, dimensions={**data.dimensions, "element": coordinates})
+    with pytest.raises(NotApplicableError, match="not applicable: the coordinates of axis 'element' are"):
+        resolve(BY_ID["weight_spectrum"].coordinates)(data, axis="")
