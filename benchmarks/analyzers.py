@@ -17,7 +17,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import FAMILY, Took, alternate, begin, make_variant, place, publish, span, table, verdict
+from common import (
+    FAMILY,
+    Machine,
+    Took,
+    alternate,
+    make_variant,
+    options,
+    place,
+    publish,
+    settle,
+    span,
+    table,
+    verdict,
+)
 
 FULL = {"prime": 113, "checkpoints": 20, "rounds": 5}
 COUNTS = (1, 2, 4, 8, 12)
@@ -96,7 +109,8 @@ class Case:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = begin(__doc__, FULL, argv, prime=17, checkpoints=4)
+    given = settle(options(__doc__, FULL, prime=17, checkpoints=4), argv)
+    machine = Machine()
     with place() as folder:
         import light
 
@@ -115,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         drawn = draw(given, took)
         target = given.readme.with_name(DRAWING) if given.readme else folder / DRAWING
         target.write_text(drawn, encoding="utf-8")
-        publish(given, "analyzers", report(given, cases, took, compared))
+        publish(given, "analyzers", report(given, machine, cases, took, compared))
 
 
 def draw(given: Any, took: Any) -> str:
@@ -129,7 +143,7 @@ def draw(given: Any, took: Any) -> str:
     return lines(title, "analyzers", "seconds", COUNTS, curves)
 
 
-def report(given: Any, cases: Any, took: Any, compared: int) -> str:
+def report(given: Any, machine: Machine, cases: Any, took: Any, compared: int) -> str:
     rows = []
     for name, ways in took.items():
         naive, ours, bare = ways[NAIVE], ways[OURS], ways[BARE]
@@ -162,7 +176,7 @@ def report(given: Any, cases: Any, took: Any, compared: int) -> str:
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints, {given.device}; medians of {given.rounds} \
 alternating \
-rounds. {given.machine}
+rounds. {machine.words(given.threads, given.device)}
 
 {table(head, rows)}
 

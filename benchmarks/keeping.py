@@ -12,7 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import FAMILY, Took, alternate, begin, make_variant, place, publish, size, span, table
+from common import (
+    FAMILY,
+    Machine,
+    Took,
+    alternate,
+    make_variant,
+    options,
+    place,
+    publish,
+    settle,
+    size,
+    span,
+    table,
+)
 
 FULL = {"prime": 113, "checkpoints": 4, "rounds": 5}
 SITES = ("blocks.0.mlp.hook_post@-1", "blocks.0.hook_resid_post", "blocks.0.attn.hook_pattern")
@@ -81,7 +94,8 @@ def drop(variant: Any) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = begin(__doc__, FULL, argv, prime=17, checkpoints=4)
+    given = settle(options(__doc__, FULL, prime=17, checkpoints=4), argv)
+    machine = Machine()
     with place() as folder:
         variant = make_variant(folder / "workspace", given.checkpoints, stride=10, prime=given.prime)
         rows = []
@@ -90,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 case = Case(variant, site, dtype, given.device)
                 took = alternate({PASS: case.passes, READ: case.reads}, given.rounds)
                 rows.append(row(case, took, given.checkpoints))
-        publish(given, "keeping", report(given, rows))
+        publish(given, "keeping", report(given, machine, rows))
 
 
 def row(case: Case, took: dict[str, Took], checkpoints: int) -> list[str]:
@@ -106,12 +120,12 @@ def row(case: Case, took: dict[str, Took], checkpoints: int) -> list[str]:
     ]
 
 
-def report(given: Any, rows: list[list[str]]) -> str:
+def report(given: Any, machine: Machine, rows: list[list[str]]) -> str:
     head = ["site", "bytes an epoch", "stored / raw", "files", PASS, READ, "pass / kept"]
     return f"""## Kept activations
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints early in training, {given.device}; processor \
-time a checkpoint, medians of {given.rounds} alternating rounds. {given.machine}
+time a checkpoint, medians of {given.rounds} alternating rounds. {machine.words(given.threads, given.device)}
 
 {table(head, rows)}
 

@@ -265,8 +265,10 @@ class Array:
             content = self.keys.open(self.key(file))
         except FileNotFoundError:
             raise self.missing(file) from None
-        with content:
+        try:
             yield from self.shard.pick(content, wanted)
+        finally:
+            content.close()
 
     def _foreign(self, index: Index) -> np.ndarray:
         import zarr

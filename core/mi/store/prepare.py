@@ -133,8 +133,7 @@ def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: C
         return
     commits.retract(commits.read().keys() - set(keep))
     if old != axis or (group.attrs["layout"] == WHOLE and len(axis) > BLOCK):
-        places = {e: i for i, e in enumerate(old)}
-        _new_generation(paths, spec, axis, {e: places[e] for e in keep}, BLOCKS)
+        _new_generation(paths, spec, axis, {e: old.index(e) for e in keep}, BLOCKS)
         return
     _flag(group, axis, keep)
 
@@ -152,8 +151,8 @@ def tidy(paths: VariantPaths, specs: Sequence[GroupSpec]) -> None:
         group = open_group(keys_of(paths, spec.probe, spec.analyzer))
         axis = group.epochs()
         if len(axis) > BLOCK and group.attrs["layout"] == BLOCKS:
-            places, held = {e: i for i, e in enumerate(axis)}, commits.read()
-            _new_generation(paths, spec, axis, {e: places[e] for e in held if e in places}, WHOLE)
+            held = commits.read()
+            _new_generation(paths, spec, axis, {e: axis.index(e) for e in held if e in axis}, WHOLE)
         commits.merge()
     if not is_consolidated(hierarchy(paths)):
         consolidate(paths.artifacts)

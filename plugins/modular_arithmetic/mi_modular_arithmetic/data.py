@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mi.errors import ParameterError
+
 # What training measures; ``weight_norm`` is the sum of squared weights.
 METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 
@@ -11,6 +13,19 @@ METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight
 def train_size(p: int, fraction: float) -> int:
     """Number of training pairs: the share of all p² pairs, rounded down."""
     return int(fraction * p * p)
+
+
+def check_split(n: int, fraction: float) -> None:
+    """Refuse a share of the pairs that leaves no training or no test pair.
+
+    Raises:
+        ParameterError: names the parameter, its value and what was expected.
+    """
+    if not 0 < train_size(n, fraction) < n * n:
+        raise ParameterError(
+            f"train_fraction is {fraction:g}, which trains on {train_size(n, fraction)} of {n * n} "
+            "pairs; expected at least one training and one test pair"
+        )
 
 
 def train_mask(p: int, fraction: float, data_seed: int) -> np.ndarray:

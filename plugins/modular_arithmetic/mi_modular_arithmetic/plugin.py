@@ -7,6 +7,7 @@ from mi.domain.code import FamilyCode
 from mi.domain.family import Family
 from mi.domain.visualization import Visualization
 from mi.hookspecs import hookimpl
+from mi_modular_arithmetic import composition
 from mi_modular_arithmetic.analyzers import ANALYZERS
 from mi_modular_arithmetic.visualizations import VISUALIZATIONS
 
@@ -20,19 +21,41 @@ def register_family() -> list[FamilyCode]:
             implementation="mi_modular_arithmetic.family:OneLayerTransformer",
             title="One-layer transformer on modular addition",
             families=("mi_modular_arithmetic:families/modular_addition_1layer",),
-        )
+        ),
+        FamilyCode(
+            id="modular_arithmetic.one_hot_mlp",
+            implementation="mi_modular_arithmetic.modular_mlp:OneHotMLP",
+            title="MLP of two layers on one-hot pairs",
+            families=("mi_modular_arithmetic:families/modular_addition_mlp",),
+        ),
+        FamilyCode(
+            id="modular_arithmetic.embedding_mlp",
+            implementation="mi_modular_arithmetic.modular_mlp:EmbeddingMLP",
+            title="MLP on the sum of two learned embeddings",
+            families=("mi_modular_arithmetic:families/modular_addition_embedding_mlp",),
+        ),
+        FamilyCode(
+            id=composition.CODE,
+            implementation="mi_modular_arithmetic.composition.family:GroupComposition",
+            title="MLP that composes permutations",
+            families=("mi_modular_arithmetic:families/symmetric_group_composition",),
+        ),
     ]
 
 
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
-    """Analyses of networks that add modulo p, for the families whose code is ours."""
+    """Analyses of networks that add modulo p, or that compose permutations, for the families of ours."""
+    if family.code == composition.CODE:
+        return list(composition.ANALYZERS)
     return list(ANALYZERS) if _is_ours(family) else []
 
 
 @hookimpl
 def visualize(family: Family) -> list[Visualization]:
     """Figures of these analyses, for the same families."""
+    if family.code == composition.CODE:
+        return list(composition.VISUALIZATIONS)
     return list(VISUALIZATIONS) if _is_ours(family) else []
 
 

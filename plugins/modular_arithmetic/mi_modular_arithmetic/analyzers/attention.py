@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions, in_order
+from mi_modular_arithmetic.analyzers.shared import needs_attention
 
 if TYPE_CHECKING:
     import torch
@@ -63,5 +64,9 @@ def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:
 
 
 def coordinates(subject: Subject) -> dict[str, range]:
-    """``operand``: 0 for a, 1 for b, which is also the position of its token."""
-    return {"operand": range(2)}
+    """``operand``: 0 for a, 1 for b, which is also the position of its token.
+
+    Raises:
+        NotApplicableError: the network has no attention.
+    """
+    return {**needs_attention(subject), "operand": range(2)}

@@ -123,6 +123,7 @@ ATTENTION_PATTERN = Analyzer(
     title="Attention from '='",
     description="Mean attention from '=' to each position, and the frequencies of its map over (a, b).",
     function=f"{PACKAGE}.attention:attention_pattern",
+    coordinates=f"{PACKAGE}.shared:needs_attention",
     sites=(Site("blocks.0.attn.hook_pattern", -1),),
     probe=ProbeNeed(axes=PAIRS, complete=True),
     outputs={

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mi_modular_arithmetic.analyzers.shared import needs_attention
 from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
 
 if TYPE_CHECKING:
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def coordinates(subject: Subject) -> dict[str, Sequence[Any]]:
-    """``matrix``: names, one a head where heads differ. ``rank``: from the largest value, at most d_model."""
+    """``matrix``: names, one a head where heads differ. ``rank``: from the largest value, at most d_model.
+
+    Raises:
+        NotApplicableError: the network has no attention.
+    """
+    needs_attention(subject)
     heads = len(subject.dimensions["head"])
     names = [*JOINT, *(f"{name}.{head}" for name in PER_HEAD for head in range(heads))]
     return {"matrix": names, "rank": subject.dimensions["feature"]}

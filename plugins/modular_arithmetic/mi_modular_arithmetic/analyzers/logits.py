@@ -16,7 +16,7 @@ from mi_fourier_library import (
     in_order,
     trig_coefficients,
 )
-from mi_modular_arithmetic.analyzers.shared import on_device, row_classes
+from mi_modular_arithmetic.analyzers.shared import embedding, on_device, row_classes
 
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData
@@ -61,7 +61,7 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
     excluded = excluded_losses(logits, removed, labels, data.probe.masks["train"])
     restricted = restricted_losses(logits, kept, labels)  # (n,), one value for all rows of a class
     fractions: Fractions = data.derived("modular_arithmetic.neuron_fractions")
-    numbers = in_order(data.weights["W_E"], data.context["elements"], 0)  # (n, d_model)
+    numbers = in_order(embedding(data.weights), data.context["elements"], 0)  # (n, width)
     live = ~fractions.frac.isnan().any(dim=-1)
     return {
         "key": key.to(torch.int8),

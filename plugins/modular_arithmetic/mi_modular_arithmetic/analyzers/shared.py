@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,25 @@ def needs_classes(subject: Subject, **options: object) -> dict[str, range]:
             "not applicable: needs a task whose answer is a function of a + b or a − b in group order"
         )
     return {}
+
+
+def needs_attention(subject: Subject, **options: object) -> dict[str, range]:
+    """No coordinates of its own.
+
+    Raises:
+        NotApplicableError: the network has no attention.
+    """
+    if not any(name.rpartition(".")[2] == "W_Q" for name in subject.weights):
+        raise NotApplicableError("not applicable: the network has no attention")
+    return {}
+
+
+def embedding(weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """What is learned of each operand, tokens first: W_E, or W_in where a network reads one-hot vectors.
+
+    Networks with a table for a and another for b hold them one under the other: tokens are a's.
+    """
+    return weights["W_E"] if "W_E" in weights else weights["W_in"]
 
 
 def neuron_fractions(data: CheckpointData) -> Fractions:
