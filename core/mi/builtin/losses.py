@@ -11,6 +11,7 @@ from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool
 from bokeh.plotting import figure as BokehFigure
 
 from mi.errors import ParameterError
+from mi.views import theme
 from mi.views.recipes import epoch_lines, thin
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def figure(
     """Loss on a logarithmic axis above accuracy, with one epoch axis."""
     shown = [field for field in GROUPS if _metrics(sources[field])]
     plots = [_plot(sources, context, field, context.height // len(shown)) for field in shown]
+    if context.phases and plots:
+        theme.name_bands(plots[0], context.phases)
     for upper in plots[:-1]:
         upper.xaxis.axis_label = None
     return column(*plots, sizing_mode="stretch_width") if len(plots) > 1 else plots[0]

@@ -63,6 +63,8 @@ class Analyzer:
             ``trajectory``), a multiplication and an addition counted as two; without the one pass, derived
             quantities and gradients, which are shared. ``sizes`` is what :func:`mi.engine.cost.sizes_of`
             gives, name -> whole number. ``mi analyze --dry-run`` shows it.
+        summary: names of outputs with the leading dimension ``variant`` that `mi summary` shows as columns
+            (scope ``family``): one value a variant, or with a second dimension a list of what is there.
         source: digest of the local file that declares it, set by the plugin host and never by hand; enters
             the fingerprint, so that an edit makes artifacts stale without a new ``version``. Empty for what
             a package declares.
@@ -90,6 +92,7 @@ class Analyzer:
     coordinates: Ref | None = None
     checkpoints: int | None = None
     cost: Ref | None = None
+    summary: tuple[str, ...] = field(default=(), converter=as_tuple)
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -114,6 +117,13 @@ class Analyzer:
             )
         if self.streaming:
             self._check_streaming()
+        for name in self.summary:
+            dims = self.outputs[name].dims if name in self.outputs else ()
+            if self.scope != "family" or dims[:1] != ("variant",) or len(dims) > 2:
+                raise ParameterError(
+                    f"analyzer {self.id}: summary names {name!r}, expected outputs of scope 'family' with "
+                    "dims (variant,) or (variant, one more)"
+                )
         if not self.outputs:
             raise ParameterError(f"analyzer {self.id}: no outputs are declared")
 

@@ -23,6 +23,7 @@ from bokeh.plotting import figure as Figure
 
 from mi.domain.visualization import Visualization
 from mi.errors import unknown
+from mi.outcome import Phase
 from mi.views import theme
 from mi.views.axis import EPOCH_LABEL, CellAxis, epoch_edges
 from mi.views.frames import Extent
@@ -57,6 +58,7 @@ class FigureContext:
         colors: the page's colours of keys.
         width: columns of the 12-column grid that the panel spans.
         height: of the figure, pixels.
+        phases: of the variant's training, drawn behind every epoch axis; none where they are not known.
     """
 
     visualization: Visualization
@@ -68,6 +70,7 @@ class FigureContext:
     colors: ColorBook = field(factory=ColorBook)
     width: int = 6
     height: int = HEIGHT
+    phases: tuple[Phase, ...] = ()
     _mappers: dict[str, ColorMapper] = field(factory=dict)
 
     def figure(
@@ -82,7 +85,7 @@ class FigureContext:
         square: bool = False,
         height: int | None = None,
     ) -> Figure:
-        """An empty themed figure; with the epoch along x, the page's range and the cursor come with it.
+        """An empty themed figure; with the epoch along x, the page's range, phases and cursor come with it.
 
         Args:
             x, y: axis labels. ``x`` defaults to the visualization's declared ``x``; ``epoch`` makes the axis
@@ -114,6 +117,7 @@ class FigureContext:
             plot.max_width = round(height * 1.3)
         theme.apply(plot)
         if over_epochs:
+            theme.bands(plot, self.phases)
             plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
             self.cursor(plot)
             plot.js_on_event("tap", CustomJS(code=_TAP))

@@ -12,11 +12,12 @@ import numpy as np
 from attrs import define, field, frozen
 
 from mi.domain.visualization import Visualization
-from mi.errors import UnknownNameError, unknown
+from mi.errors import MiError, UnknownNameError, unknown
+from mi.outcome import Phase, classify
 from mi.store.artifacts import ArtifactReader, steady
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
-from mi.store.losses import open_losses, signature
+from mi.store.losses import open_losses, read_losses, signature
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -132,6 +133,7 @@ class DataSource:
     reader: ArtifactReader
     _opened: dict[tuple[str, str], xr.Dataset] = field(factory=dict)
     _lock: threading.Lock = field(factory=threading.Lock)
+    _phases: tuple[Any, tuple[Phase, ...]] | None = None
 
     @classmethod
     def of(
@@ -209,6 +211,18 @@ class DataSource:
             build_probe=lambda: self.variant.probe(self.probe_name)[1],
             token=token,
         )
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the variant's training; none where its loss history does not tell."""
+        paths = VariantPaths(self.variant.folder)
+        now = signature(paths.losses)
+        if self._phases is None or self._phases[0] != now:
+            try:
+                found = classify(read_losses(paths)).phases
+            except MiError:  # a panel that reads losses says what is wrong with them
+                found = ()
+            self._phases = (now, found)
+        return self._phases[1]
 
     def nonfinite(self, visualization: Visualization) -> list[int | None]:
         """Framed epochs at which something that ``visualization`` reads is not finite, sorted.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from bokeh.models import BoxAnnotation, ColorBar, Legend, Title
+from collections.abc import Iterable
+
+from bokeh.models import BoxAnnotation, ColorBar, ColumnDataSource, Legend, LegendItem, Title
 from bokeh.plotting import figure
+
+from mi.outcome import CLEANUP, FORMATION, MEMORIZATION, Phase
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 TEXT = "#4a5160"
@@ -15,6 +19,10 @@ _TOOLBAR = (
     ":host(.bk-inner) { left: auto !important; right: 0; width: max-content !important; border-radius: 6px }"
 )
 CURSOR_COLOR = "#e0287d"
+# Tints that no curve has, on light and dark ground.
+PHASE_COLORS = {MEMORIZATION: "#e0a030", FORMATION: "#4c8fd6", CLEANUP: "#35a27a"}
+PHASE_ALPHA = 0.13
+BAND = "mi-phase"
 
 
 def apply(plot: figure) -> None:
@@ -56,6 +64,37 @@ def hatch(plot: figure) -> None:
     )
     plot.add_layout(ground)
     plot.grid.visible = False
+
+
+def bands(plot: figure, phases: Iterable[Phase]) -> None:
+    """Tint the phases of training behind a plot over epochs; cells of a map lie over it."""
+    for phase in phases:
+        band = BoxAnnotation(
+            left=phase.start,
+            right=phase.end,
+            level="underlay",
+            fill_color=PHASE_COLORS[phase.name],
+            fill_alpha=PHASE_ALPHA,
+            line_color=None,
+            name=BAND,
+            syncable=False,
+        )
+        plot.add_layout(band)
+
+
+def name_bands(plot: figure, phases: Iterable[Phase]) -> None:
+    """Name the tints of the phases in the plot's legend."""
+    nowhere = ColumnDataSource({"at": [float("nan")]})  # the tint itself is behind the plot already
+    for phase in phases:
+        swatch = plot.vstrip(
+            x0="at",
+            x1="at",
+            source=nowhere,
+            fill_color=PHASE_COLORS[phase.name],
+            fill_alpha=2 * PHASE_ALPHA,
+            line_color=None,
+        )
+        plot.legend[0].items.append(LegendItem(label=phase.name, renderers=[swatch]))
 
 
 def apply_bar(plot: figure, bar: ColorBar) -> None:

@@ -21,6 +21,7 @@ _PUBLIC = {
     "basis_labels": "bases",
     "character_coefficients": "grouped",
     "character_variance": "grouped",
+    "canonical": "sets",
     "choose_key_frequencies": "selection",
     "circle": "basis",
     "class_mean": "classes",
@@ -29,6 +30,7 @@ _PUBLIC = {
     "dominant": "fractions",
     "energy": "spectra",
     "energy_share": "spectra",
+    "fold": "sets",
     "fraction_of_variance": "classes",
     "frequencies": "bases",
     "frequency_fractions": "fractions",
@@ -39,6 +41,9 @@ _PUBLIC = {
     "group_fractions": "grouped",
     "group_share": "grouped",
     "in_order": "order",
+    "jaccard": "sets",
+    "margin": "sets",
+    "matched": "sets",
     "normalization": "bases",
     "real_basis": "bases",
     "regular_basis": "basis",
@@ -46,6 +51,7 @@ _PUBLIC = {
     "symmetric_group": "symmetric",
     "to_basis": "transform",
     "trig_coefficients": "classes",
+    "units": "sets",
     "waves": "transform",
 }
 
@@ -62,6 +68,7 @@ __all__ = [
     "basis_labels",
     "character_coefficients",
     "character_variance",
+    "canonical",
     "choose_key_frequencies",
     "circle",
     "class_mean",
@@ -70,6 +77,7 @@ __all__ = [
     "dominant",
     "energy",
     "energy_share",
+    "fold",
     "fraction_of_variance",
     "frequencies",
     "frequency_fractions",
@@ -80,6 +88,9 @@ __all__ = [
     "group_fractions",
     "group_share",
     "in_order",
+    "jaccard",
+    "margin",
+    "matched",
     "normalization",
     "real_basis",
     "regular_basis",
@@ -87,6 +98,7 @@ __all__ = [
     "symmetric_group",
     "to_basis",
     "trig_coefficients",
+    "units",
     "waves",
 ]
 
@@ -118,6 +130,12 @@ if TYPE_CHECKING:
     from mi_fourier_library.groups import FiniteGroup as FiniteGroup
     from mi_fourier_library.order import in_order as in_order
     from mi_fourier_library.selection import choose_key_frequencies as choose_key_frequencies
+    from mi_fourier_library.sets import canonical as canonical
+    from mi_fourier_library.sets import fold as fold
+    from mi_fourier_library.sets import jaccard as jaccard
+    from mi_fourier_library.sets import margin as margin
+    from mi_fourier_library.sets import matched as matched
+    from mi_fourier_library.sets import units as units
     from mi_fourier_library.spectra import energy as energy
     from mi_fourier_library.spectra import energy_share as energy_share
     from mi_fourier_library.spectra import gini as gini

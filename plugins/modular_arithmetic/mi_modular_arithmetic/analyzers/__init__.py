@@ -15,7 +15,7 @@ from mi_modular_arithmetic.analyzers.declare_circuit import (
     NEURON_FREQUENCIES,
     NEURON_TIMELINE,
 )
-from mi_modular_arithmetic.analyzers.declare_variants import GROK_SUMMARY
+from mi_modular_arithmetic.analyzers.declare_variants import FREQUENCY_SETS, GROK_SUMMARY
 
 __all__ = [
     "ACCURACY_GRID",
@@ -23,6 +23,7 @@ __all__ = [
     "ATTENTION_PATTERN",
     "ATTENTION_SCORES",
     "EFFECTIVE_DIMENSION",
+    "FREQUENCY_SETS",
     "GRADUATION",
     "GROK_SUMMARY",
     "LOGIT_SPECTRUM",
@@ -42,4 +43,5 @@ ANALYZERS = (
     ATTENTION_PATTERN,
     EFFECTIVE_DIMENSION,
     GROK_SUMMARY,
+    FREQUENCY_SETS,
 )
