@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
-from bokeh.models import ColumnDataSource, Span
+from bokeh.models import BoxAnnotation, ColumnDataSource, Legend, Span
 from views.workshop import EPOCHS, WORKING, add_variant, report_of, write_right
 
 from mi.domain.report import Panel
 from mi.domain.workspace import Variant, Workspace
 from mi.engine.epochs import spread
+from mi.outcome import CLEANUP, FORMATION, MEMORIZATION, classify
+from mi.store.layout import VariantPaths
+from mi.store.losses import LossHistory, read_losses
+from mi.views import theme
 from mi.views.context import CURSOR
 from mi.views.notes import render_notes
 from mi.views.page import build_page
@@ -75,6 +79,51 @@ def test_the_page_opens_at_the_nearest_checkpoint(variant: Variant) -> None:
     spans = [m for root in page.roots for m in root.references() if isinstance(m, Span) and m.name == CURSOR]
     assert [span.location for span in spans] == [150]
     assert build_page(variant, report_of("map")).position == len(EPOCHS) - 1
+
+
+def bands_of(root: object) -> list[tuple[str, float, float]]:
+    """Colour, left and right of the tinted phases in a figure, each once, in order."""
+    found = [m for m in root.references() if isinstance(m, BoxAnnotation) and m.name == theme.BAND]  # type: ignore[attr-defined]
+    assert not any(band.syncable for band in found)
+    return sorted({(band.fill_color, band.left, band.right) for band in found}, key=lambda band: band[1])
+
+
+def test_phases_are_drawn_behind_every_axis_of_epochs_and_named_once(workspace: Workspace) -> None:
+    variant = add_variant(workspace, size=11, losses=False)
+    paths, t = VariantPaths(variant.folder), np.arange(EPOCHS[-1] + 1)
+    history = LossHistory(paths, ("train_accuracy", "test_accuracy", "train_loss", "test_loss"), int(t[-1]))
+    columns = {
+        "train_accuracy": (t >= 60).astype(float),
+        "test_accuracy": (t >= 350).astype(float),
+        "train_loss": np.full(len(t), 1e-3),
+        "test_loss": 4 / (1 + np.exp((t - 300) / 10)) + 1e-4,
+    }
+    history.record(t.tolist(), {name: values.tolist() for name, values in columns.items()})
+    history.save()
+    found = classify(read_losses(paths))
+    onset = found.onset
+    assert onset is not None
+    assert 60 < onset < 300
+    page = build_page(variant, report_of("core.losses", "history", "curves", "map"))
+    assert [card.state for card in page.cards] == ["ok"] * 4
+    losses, over_epochs, curves, at_the_cursor = (card.root for card in page.cards)
+    colors = [theme.PHASE_COLORS[name] for name in (MEMORIZATION, FORMATION, CLEANUP)]
+    wanted = list(zip(colors, (0, 60, onset), (60, onset, 350), strict=True))
+    assert bands_of(losses) == bands_of(over_epochs) == bands_of(curves) == wanted
+    assert bands_of(at_the_cursor) == []
+    named = [
+        item.label.value
+        for legend in losses.references()
+        if isinstance(legend, Legend)
+        for item in legend.items
+        if item.label.value in theme.PHASE_COLORS
+    ]
+    assert named == [MEMORIZATION, FORMATION, CLEANUP]
+
+
+def test_without_accuracies_there_are_no_phases(variant: Variant) -> None:
+    page = build_page(variant, report_of("core.losses", "history"))
+    assert [bands_of(card.root) for card in page.cards] == [[], []]
 
 
 def test_a_choice_of_epochs_keeps_the_true_indices(variant: Variant) -> None:
