@@ -17,20 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import (
-    FAMILY,
-    Machine,
-    Took,
-    alternate,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    span,
-    table,
-    verdict,
-)
+from common import FAMILY, Took, alternate, begin, make_variant, place, publish, span, table, verdict
 
 FULL = {"prime": 113, "checkpoints": 20, "rounds": 5}
 COUNTS = (1, 2, 4, 8, 12)
@@ -109,8 +96,7 @@ class Case:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = settle(options(__doc__, FULL, prime=17, checkpoints=4), argv)
-    machine = Machine()
+    given = begin(__doc__, FULL, argv, prime=17, checkpoints=4)
     with place() as folder:
         import light
 
@@ -129,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         drawn = draw(given, took)
         target = given.readme.with_name(DRAWING) if given.readme else folder / DRAWING
         target.write_text(drawn, encoding="utf-8")
-        publish(given, "analyzers", report(given, machine, cases, took, compared))
+        publish(given, "analyzers", report(given, cases, took, compared))
 
 
 def draw(given: Any, took: Any) -> str:
@@ -143,7 +129,7 @@ def draw(given: Any, took: Any) -> str:
     return lines(title, "analyzers", "seconds", COUNTS, curves)
 
 
-def report(given: Any, machine: Machine, cases: Any, took: Any, compared: int) -> str:
+def report(given: Any, cases: Any, took: Any, compared: int) -> str:
     rows = []
     for name, ways in took.items():
         naive, ours, bare = ways[NAIVE], ways[OURS], ways[BARE]
@@ -176,7 +162,7 @@ def report(given: Any, machine: Machine, cases: Any, took: Any, compared: int) -
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints, {given.device}; medians of {given.rounds} \
 alternating \
-rounds. {machine.words(given.threads, given.device)}
+rounds. {given.machine}
 
 {table(head, rows)}
 

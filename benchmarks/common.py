@@ -105,19 +105,20 @@ def verdict(reached: bool) -> str:
 class Machine:
     """Where the numbers come from, in words; other work on it shows as load."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1, device: str = "cpu") -> None:
+        self.threads, self.device = threads, device
         self.before = os.getloadavg()[0]
 
-    def words(self, threads: int, device: str = "cpu") -> str:
+    def __str__(self) -> str:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-        has = "no accelerator" if device == "cpu" else device
+        has = "no accelerator" if self.device == "cpu" else self.device
         made = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
         shared = f"load average {self.before:.1f} before, {os.getloadavg()[0]:.1f} after" + (
             ": a shared machine, other work was running" if self.before > 0.5 else ""
         )
         return (
             f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB of memory, {has}, "
-            f"{threads} torch thread{'s' if threads > 1 else ''}; "
+            f"{self.threads} torch thread{'s' if self.threads > 1 else ''}; "
             f"Python {platform.python_version()}, {made}; {shared}."
         )
 
@@ -135,41 +136,41 @@ def rewrite(readme: Path, section: str, text: str) -> None:
     readme.write_text(new, encoding="utf-8")
 
 
-def options(doc: str, full: Mapping[str, Any], **more: Any) -> argparse.ArgumentParser:
-    """A parser with what all benchmarks take; ``--full`` sets ``full`` and rewrites README.md.
+def begin(
+    doc: str | None, full: Mapping[str, Any], argv: Sequence[str] | None = None, **more: Any
+) -> argparse.Namespace:
+    """What all benchmarks take, parsed; ``--full`` sets ``full`` and rewrites README.md.
+
+    Torch's threads are set, and ``machine`` is where the numbers will come from.
 
     Args:
         doc: the script's docstring.
         full: option -> its value under ``--full``, where it is not given.
+        argv: the words; None for the command's.
         more: option -> its small default.
     """
+    import torch
+
+    small = {"rounds": 2, "threads": None, "device": "cpu", **more}
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     told = ", ".join(f"{name} {value}" for name, value in full.items())
     parser.add_argument(
         "--full", action="store_true", help=f"the setting of README.md ({told}), and write it"
     )
     parser.add_argument("--readme", type=Path, help="write the section there")
-    for name, value in {"rounds": 2, "threads": None, "device": "cpu", **more}.items():
+    for name, value in small.items():
         parser.add_argument(
             f"--{name}", type=type(value) if value is not None else int, help=f"default: {value}"
         )
-    parser.set_defaults(_full=full, _small={"rounds": 2, "threads": None, "device": "cpu", **more})
-    return parser
-
-
-def settle(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse, fill in defaults, and set torch's threads."""
-    import torch
-
     given = parser.parse_args(argv)
-    chosen = {**given._small, **(given._full if given.full else {})}
-    for name, value in chosen.items():
+    for name, value in {**small, **(full if given.full else {})}.items():
         if getattr(given, name) is None:
             setattr(given, name, value)
     given.threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(given.threads)
     if given.full and given.readme is None:
         given.readme = README
+    given.machine = Machine(given.threads, given.device)
     return given
 
 

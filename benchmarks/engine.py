@@ -19,19 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from common import (
-    FAMILY,
-    Machine,
-    alternate,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    span,
-    table,
-    verdict,
-)
+from common import FAMILY, alternate, begin, make_variant, place, publish, span, table, verdict
 
 from mi.engine.profile import profile
 from mi.timing import recording
@@ -107,8 +95,7 @@ def forget(variant: Any) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = settle(options(__doc__, FULL, prime=17, checkpoints=6), argv)
-    machine = Machine()
+    given = begin(__doc__, FULL, argv, prime=17, checkpoints=6)
     with place() as folder:
         import plain
 
@@ -126,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         plain.bare(plain.bench_of(variant, device=given.device), given.device)  # imports are nobody's
         took = alternate(ways, given.rounds)
-        publish(given, "engine", report(given, machine, len(bench.items), ours, took))
+        publish(given, "engine", report(given, len(bench.items), ours, took))
 
 
 def run(*words: str) -> None:
@@ -134,7 +121,7 @@ def run(*words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def report(given: Any, machine: Machine, analyzers: int, ours: Engine, took: Mapping[str, Any]) -> str:
+def report(given: Any, analyzers: int, ours: Engine, took: Mapping[str, Any]) -> str:
     base = took[BARE]
     passes = {BARE: given.checkpoints, OURS: ours.passes}
     rows = [
@@ -158,7 +145,7 @@ def report(given: Any, machine: Machine, analyzers: int, ours: Engine, took: Map
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints, {analyzers} analyzers, {given.device}; \
 medians of \
-{given.rounds} alternating rounds. {machine.words(given.threads, given.device)}
+{given.rounds} alternating rounds. {given.machine}
 
 {table(["way", "forward passes", "seconds", "× bare loop", "processor seconds", "× bare loop"], rows)}
 

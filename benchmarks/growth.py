@@ -20,20 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from common import (
-    FAMILY,
-    Machine,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    size,
-    span,
-    table,
-    tell,
-    verdict,
-)
+from common import FAMILY, begin, make_variant, place, publish, size, span, table, tell, verdict
 
 FULL = {"rounds": 3, "scale": "full"}
 LAYERED = "layered"  # a local plugin, so that the children load it too
@@ -194,26 +181,27 @@ def grow(folder: Path, axis: Axis, given: Any) -> list[dict[str, float]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = options(
-        __doc__, FULL, rounds=1, scale="small", axes="checkpoints,rows,rows_streamed,rows_held,width,layers"
+    given = begin(
+        __doc__,
+        FULL,
+        argv,
+        rounds=1,
+        scale="small",
+        axes="checkpoints,rows,rows_streamed,rows_held,width,layers",
     )
-    given = settle(parser, argv)
-    machine = Machine()
     chosen = {name: axis for name, axis in axes(given.scale).items() if name in given.axes.split(",")}
     with place(LAYERED) as folder:
         found = {name: grow(folder, axis, given) for name, axis in chosen.items()}
-    publish(given, "growth", report(given, machine, chosen, found))
+    publish(given, "growth", report(given, chosen, found))
 
 
-def report(
-    given: Any, machine: Machine, chosen: Mapping[str, Axis], found: Mapping[str, list[dict[str, float]]]
-) -> str:
+def report(given: Any, chosen: Mapping[str, Axis], found: Mapping[str, list[dict[str, float]]]) -> str:
     parts = [
         f"""## Growth
 
 {FAMILY}, all its analyzers, {given.device}; each point is the median of {given.rounds} processes that \
 only analyze. \
-{machine.words(given.threads, given.device)}"""
+{given.machine}"""
     ]
     for name, axis in chosen.items():
         x, points = [axis.x(point) for point in axis.points], found[name]

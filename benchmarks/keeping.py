@@ -12,20 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import (
-    FAMILY,
-    Machine,
-    Took,
-    alternate,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    size,
-    span,
-    table,
-)
+from common import FAMILY, Took, alternate, begin, make_variant, place, publish, size, span, table
 
 FULL = {"prime": 113, "checkpoints": 4, "rounds": 5}
 SITES = ("blocks.0.mlp.hook_post@-1", "blocks.0.hook_resid_post", "blocks.0.attn.hook_pattern")
@@ -94,8 +81,7 @@ def drop(variant: Any) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = settle(options(__doc__, FULL, prime=17, checkpoints=4), argv)
-    machine = Machine()
+    given = begin(__doc__, FULL, argv, prime=17, checkpoints=4)
     with place() as folder:
         variant = make_variant(folder / "workspace", given.checkpoints, stride=10, prime=given.prime)
         rows = []
@@ -104,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 case = Case(variant, site, dtype, given.device)
                 took = alternate({PASS: case.passes, READ: case.reads}, given.rounds)
                 rows.append(row(case, took, given.checkpoints))
-        publish(given, "keeping", report(given, machine, rows))
+        publish(given, "keeping", report(given, rows))
 
 
 def row(case: Case, took: dict[str, Took], checkpoints: int) -> list[str]:
@@ -120,12 +106,12 @@ def row(case: Case, took: dict[str, Took], checkpoints: int) -> list[str]:
     ]
 
 
-def report(given: Any, machine: Machine, rows: list[list[str]]) -> str:
+def report(given: Any, rows: list[list[str]]) -> str:
     head = ["site", "bytes an epoch", "stored / raw", "files", PASS, READ, "pass / kept"]
     return f"""## Kept activations
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints early in training, {given.device}; processor \
-time a checkpoint, medians of {given.rounds} alternating rounds. {machine.words(given.threads, given.device)}
+time a checkpoint, medians of {given.rounds} alternating rounds. {given.machine}
 
 {table(head, rows)}
 

@@ -22,18 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import (
-    FAMILY,
-    Machine,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    span,
-    tell,
-    verdict,
-)
+from common import FAMILY, begin, make_variant, place, publish, span, tell, verdict
 
 FULL = {"prime": 113, "checkpoints": 95, "rounds": 5, "looks": 20, "stride": 10}
 FASTER = 10
@@ -261,9 +250,7 @@ def measure(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = options(__doc__, FULL, prime=17, checkpoints=12, looks=5, stride=1)
-    given = settle(parser, argv)
-    machine = Machine()
+    given = begin(__doc__, FULL, argv, prime=17, checkpoints=12, looks=5, stride=1)
     with place() as folder:
         from chunks import compared
         from store import Sizes, arrays_of, sizes, write_npz
@@ -291,12 +278,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         asked = {f"{ONE}, packed": (looks.npz_epoch, {FIRST: looks.first_epoch, HELD: looks.held_epoch})}
         more = measure(looks, asked, given, [*packed.files, *theirs.files])
         publish(given, "store", sizes(given, ours, packed, theirs, arrays, codecs))
-        publish(given, "reading", report(given, machine, looks, [*rows, *more[0]], ratios, stayed))
+        publish(given, "reading", report(given, looks, [*rows, *more[0]], ratios, stayed))
 
 
 def report(
     given: Any,
-    machine: Machine,
     looks: Looks,
     rows: list[list[str]],
     ratios: Mapping[str, float],
@@ -326,7 +312,7 @@ def report(
 that read \
 {len(looks.reads)} analyzers; random epochs, {given.looks} looks a round, medians of {given.rounds} \
 alternating rounds. \
-{machine.words(given.threads, given.device)}
+{given.machine}
 
 {chr(10).join(body)}
 

@@ -14,19 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import (
-    FAMILY,
-    Machine,
-    Took,
-    alternate,
-    make_variant,
-    options,
-    place,
-    publish,
-    settle,
-    span,
-    table,
-)
+from common import FAMILY, Took, alternate, begin, make_variant, place, publish, span, table
 
 FULL = {"prime": 59, "checkpoints": 64, "rounds": 5}
 ROWS = (8, 16, 64, 256, 2048)
@@ -141,8 +129,7 @@ class Case:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    given = settle(options(__doc__, FULL, prime=17, checkpoints=8, stacked=16), argv)
-    machine = Machine()
+    given = begin(__doc__, FULL, argv, prime=17, checkpoints=8, stacked=16)
     with place() as folder:
         import light
 
@@ -153,10 +140,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         cases = [Case(variant, rows, given.stacked, given.device) for rows in ROWS if rows <= most]
         cases[0].whole()  # imports are nobody's
         took = {case.rows: alternate(case.ways(), given.rounds) for case in cases}
-        publish(given, "stacking", report(given, machine, cases, took))
+        publish(given, "stacking", report(given, cases, took))
 
 
-def report(given: Any, machine: Machine, cases: list[Case], took: dict[int, dict[str, Took]]) -> str:
+def report(given: Any, cases: list[Case], took: dict[int, dict[str, Took]]) -> str:
     head = ["rows", LOOP, STACK, "loop / stack", WHOLE, "passes of it", "whole at best", "same bits"]
     rows, gains = [], []
     for case in cases:
@@ -181,7 +168,7 @@ def report(given: Any, machine: Machine, cases: list[Case], took: dict[int, dict
 
 {FAMILY}, p = {given.prime}, {given.checkpoints} checkpoints, {given.stacked} at a time, {given.device}; \
 processor time a checkpoint, medians of {given.rounds} alternating rounds. \
-{machine.words(given.threads, given.device)}
+{given.machine}
 
 {table(head, rows)}
 

@@ -83,7 +83,7 @@ def report(found: dict[str, list[Took]], machine: Machine) -> str:
         "",
         f"How noisy it was: half of the bare interpreters took {1e3 * low:.0f} to {1e3 * high:.0f} ms. What",
         "else runs lengthens the clock many times over, time on the processors by some, their ratio least.",
-        machine.words(threads=1),
+        str(machine),
         "",
     ]
     return "\n".join(lines)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 
-from mi.domain.checkpoint import at_epoch
 from mi.engine.blockwork import BlockWork
 from mi.engine.readahead import read_ahead
 from mi.engine.resolve import set_up
@@ -46,7 +45,8 @@ def run_block(task: Task, session: Session, done: Callable[[int], None] | None =
         )
         block = BlockWork(task, bench, session)
     try:
-        chosen = [at_epoch(task.checkpoints, e) for e in task.epochs]
+        there = {c.epoch: c for c in task.checkpoints}
+        chosen = [there[e] for e in task.epochs]
         with closing(read_ahead(chosen, task.contents, task.device, block.unread)) as pace:
             start = time.perf_counter()
             for loaded in pace:

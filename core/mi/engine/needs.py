@@ -11,7 +11,7 @@ from mi.engine.results import Result, Used, copied
 from mi.engine.task import Task
 from mi.engine.writer import skipped
 from mi.errors import PluginError
-from mi.store.artifacts import ArtifactReader
+from mi.store.artifacts import ArtifactReader, Artifacts
 
 
 @define(eq=False)
@@ -27,6 +27,7 @@ class Needed:
     _reader: ArtifactReader
     reference: dict[str, Result] = field(factory=dict)
     lost: set[str] = field(factory=set)
+    _opened: dict[str, Artifacts] = field(factory=dict)  # small chunks hold many epochs: decoded once
 
     def nonfinite(self, items: Iterable[Item]) -> set[tuple[str, int]]:
         """(analyzer, epoch) of committed results that others of this block need and that are not finite.
@@ -69,9 +70,12 @@ class Needed:
         Raises:
             PluginError: they are not there.
         """
-        if there not in self._reader.committed(self._task.probe, id):
+        if id not in self._opened and self._reader.committed(self._task.probe, id):
+            self._opened[id] = self._reader.open(self._task.probe, id)
+        held = self._opened.get(id)
+        if held is None or there not in held.committed:
             raise PluginError(
                 f"analyzer {item.id} at epoch {epoch}: skipped, because {id} has no result at epoch {there}"
             )
-        arrays = self._reader.at(self._task.probe, id, there)
+        arrays = held.at(there)
         return Result({name: copied(array, self._task.device) for name, array in arrays.items()})

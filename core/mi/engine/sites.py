@@ -183,8 +183,9 @@ def _try_one(model: Resident, tokens: Any, item: Item) -> None:
 
 def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ...]) -> Trial | None:
     """A pass over a few rows with the first stale checkpoint that loads; None when none does."""
+    epochs = set(plan.pass_epochs)
     for checkpoint in plan.checkpoints:
-        if checkpoint.epoch not in plan.pass_epochs:
+        if checkpoint.epoch not in epochs:
             continue
         try:
             model.load(read_weights(checkpoint, plan.bench.device))

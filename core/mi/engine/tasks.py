@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from mi.engine.plan import Plan
 from mi.engine.task import Task
@@ -30,15 +30,16 @@ def make_tasks(plan: Plan) -> tuple[list[Task], list[Task]]:
         blocks.setdefault(axis[epoch] // BLOCK, []).append(epoch)
     first: list[Task] = []
     others: list[Task] = []
+    due = {id: frozenset(work.stale) for id, work in plan.work.items()}
     for epochs in blocks.values():
         ordered = sorted(epochs, key=lambda e: (e != early, e))
-        (first if early in epochs else others).append(_task(plan, ordered))
+        (first if early in epochs else others).append(_task(plan, ordered, due))
     return first, others
 
 
-def _task(plan: Plan, epochs: Sequence[int]) -> Task:
-    here = {id: [e for e in epochs if e in set(work.stale)] for id, work in plan.work.items()}
-    bench = plan.bench
+def _task(plan: Plan, epochs: Sequence[int], due: Mapping[str, Set[int]]) -> Task:
+    here = {id: [e for e in epochs if e in stale] for id, stale in due.items()}
+    bench, kept = plan.bench, set(plan.kept_epochs)
     return Task(
         root=bench.variant.workspace.root,
         variant=bench.variant.id,
@@ -49,7 +50,7 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         checkpoints=plan.checkpoints,
         epochs=tuple(epochs),
         contents={e: plan.digests[e] for e in epochs},
-        work={e: tuple(id for id in plan.work if e in here[id]) for e in epochs},
+        work={e: tuple(id for id in plan.work if e in due[id]) for e in epochs},
         fingerprints={
             id: {e: plan.work[id].fingerprints[e] for e in there} for id, there in here.items() if there
         },
@@ -57,7 +58,7 @@ def _task(plan: Plan, epochs: Sequence[int]) -> Task:
         reference=plan.reference,
         trial=plan.trial,
         keep=tuple(item.keep for item in bench.items.values() if item.keep is not None),
-        kept=tuple(e for e in epochs if e in set(plan.kept_epochs)),
+        kept=tuple(e for e in epochs if e in kept),
         memory=bench.memory,
         batch=plan.batch,
     )

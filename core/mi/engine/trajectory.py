@@ -243,8 +243,9 @@ def run_spans(plan: Plan, session: Session) -> tuple[int, list[Failure], dict[st
 def _weights(
     plan: Plan, epochs: tuple[int, ...], spoiled: set[int | None] | None
 ) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
+    wanted = set(epochs)
     for checkpoint in plan.checkpoints:
-        if checkpoint.epoch in epochs:
+        if checkpoint.epoch in wanted:
             weights = read_weights(checkpoint, "cpu", plan.digests.get(checkpoint.epoch))
             if spoiled is not None and count_nonfinite(weights):
                 spoiled.add(checkpoint.epoch)

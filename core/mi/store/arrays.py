@@ -265,10 +265,8 @@ class Array:
             content = self.keys.open(self.key(file))
         except FileNotFoundError:
             raise self.missing(file) from None
-        try:
+        with content:
             yield from self.shard.pick(content, wanted)
-        finally:
-            content.close()
 
     def _foreign(self, index: Index) -> np.ndarray:
         import zarr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -159,10 +159,20 @@ class Artifacts:
     group: Group
     _guard: Guard
     _axis: list[int] = field(init=False)  # epoch at each position, committed or not; empty without epochs
+    _places: dict[int, int] = field(init=False)
 
     @_axis.default
     def _epochs(self) -> list[int]:
         return self.group.epochs() if "committed" in self.group.arrays else []
+
+    @_places.default
+    def _placed(self) -> dict[int, int]:
+        return {e: i for i, e in enumerate(self._axis)}
+
+    @property
+    def committed(self) -> Mapping[int, str]:
+        """Committed epoch -> fingerprint, sorted, as it was when the group was opened."""
+        return self._guard.epochs
 
     def at(self, epoch: int) -> dict[str, np.ndarray]:
         """One committed epoch's arrays, loaded; of artifacts without a commit an epoch, everything.
@@ -173,10 +183,10 @@ class Artifacts:
         """
         place = None
         if "committed" in self.group.arrays:
-            if epoch not in self._guard.epochs or epoch not in self._axis:
+            place = self._places.get(epoch)
+            if epoch not in self._guard.epochs or place is None:
                 known = map(str, self._guard.epochs)
                 raise unknown(f"epoch of {self.probe}/{self.analyzer}", str(epoch), known)
-            place = self._axis.index(epoch)
         values, array = {}, None
         try:
             for name, array in self.group.arrays.items():

@@ -14,22 +14,9 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from mi.errors import StoreError
+from mi.store.contents import Content
 from mi.store.layout import VariantPaths
 from mi.store.packed import Packed
-
-
-class Content(Protocol):
-    """The bytes of one key, opened; to be closed."""
-
-    size: int
-
-    def read(self, start: int, length: int) -> bytes:
-        """Bytes from ``start`` on; fewer than ``length`` where they end."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
 
 
 class Keys(Protocol):
@@ -88,22 +75,6 @@ class Keys(Protocol):
         ...
 
 
-class _File:
-    def __init__(self, path: str) -> None:
-        self._handle = os.open(path, os.O_RDONLY)
-        self.size = os.fstat(self._handle).st_size
-
-    def read(self, start: int, length: int) -> bytes:
-        parts = [os.pread(self._handle, length, start)]
-        while parts[-1] and sum(map(len, parts)) < length:  # one call reads at most 2 GiB
-            done = sum(map(len, parts))
-            parts.append(os.pread(self._handle, length - done, start + done))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def close(self) -> None:
-        os.close(self._handle)
-
-
 @frozen
 class Folder:
     """Keys that are files below a folder."""
@@ -112,15 +83,12 @@ class Folder:
 
     def open(self, key: str) -> Content:
         """The bytes of a key."""
-        return _File(f"{self.path}/{key}")
+        return Content.of_file(f"{self.path}/{key}")
 
     def read(self, key: str) -> bytes:
         """All bytes of a key."""
-        content = self.open(key)
-        try:
-            return content.read(0, content.size)
-        finally:
-            content.close()
+        with self.open(key) as content:
+            return content.whole()
 
     def exists(self, key: str) -> bool:
         """Whether there is such a key."""

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from mi.errors import StoreError
+from mi.store.contents import Content
 
 _HEADER = 30  # bytes of a member's own header, before its name
 
@@ -25,34 +26,6 @@ class _Index:
 
     members: Mapping[str, tuple[int, int]]
     children: Mapping[str, tuple[str, ...]]
-
-
-class _Member:
-    """The bytes of one member, opened."""
-
-    def __init__(self, handle: int, header: int, size: int) -> None:
-        self._handle, self.size = handle, size
-        head = os.pread(handle, _HEADER, header)
-        if head[:4] != b"PK\x03\x04" or len(head) < _HEADER:
-            raise OSError(f"damaged archive: no member at byte {header}")
-        lengths = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        self._start = header + _HEADER + lengths
-
-    def read(self, start: int, length: int) -> bytes:
-        """Bytes from ``start`` on; fewer than ``length`` where they end."""
-        length = max(min(length, self.size - start), 0)
-        parts: list[bytes] = []
-        while length:  # one call reads at most 2 GiB
-            part = os.pread(self._handle, length, self._start + start)
-            if not part:
-                break
-            parts.append(part)
-            start, length = start + len(part), length - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self._handle)
 
 
 @frozen
@@ -67,13 +40,13 @@ class Packed:
     path: str
     prefix: str = ""
 
-    def open(self, key: str) -> _Member:
+    def open(self, key: str) -> Content:
         """The bytes of a key."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
             stat = os.fstat(handle)  # of the file that is read, whatever stands at its name by now
             header, size = _index(self.path, stat.st_ino, stat.st_mtime_ns).members[self._name(key)]
-            return _Member(handle, header, size)
+            return Content(handle, _data(handle, header), size)
         except KeyError:
             os.close(handle)
             raise FileNotFoundError(self._name(key)) from None
@@ -83,11 +56,8 @@ class Packed:
 
     def read(self, key: str) -> bytes:
         """All bytes of a key."""
-        content = self.open(key)
-        try:
-            return content.read(0, content.size)
-        finally:
-            content.close()
+        with self.open(key) as content:
+            return content.whole()
 
     def exists(self, key: str) -> bool:
         """Whether there is such a key."""
@@ -146,6 +116,19 @@ class Packed:
     def _now(self) -> _Index:
         stat = Path(self.path).stat()
         return _index(self.path, stat.st_ino, stat.st_mtime_ns)
+
+
+def _data(handle: int, header: int) -> int:
+    """Where the bytes of a member begin, whose own header is at ``header``.
+
+    Raises:
+        OSError: there is none.
+    """
+    head = os.pread(handle, _HEADER, header)
+    if head[:4] != b"PK\x03\x04" or len(head) < _HEADER:
+        raise OSError(f"damaged archive: no member at byte {header}")
+    lengths = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+    return header + _HEADER + lengths
 
 
 @lru_cache(maxsize=64)

@@ -133,7 +133,8 @@ def prepare(paths: VariantPaths, spec: GroupSpec, epochs: Sequence[int], keep: C
         return
     commits.retract(commits.read().keys() - set(keep))
     if old != axis or (group.attrs["layout"] == WHOLE and len(axis) > BLOCK):
-        _new_generation(paths, spec, axis, {e: old.index(e) for e in keep}, BLOCKS)
+        places = {e: i for i, e in enumerate(old)}
+        _new_generation(paths, spec, axis, {e: places[e] for e in keep}, BLOCKS)
         return
     _flag(group, axis, keep)
 
@@ -151,8 +152,8 @@ def tidy(paths: VariantPaths, specs: Sequence[GroupSpec]) -> None:
         group = open_group(keys_of(paths, spec.probe, spec.analyzer))
         axis = group.epochs()
         if len(axis) > BLOCK and group.attrs["layout"] == BLOCKS:
-            held = commits.read()
-            _new_generation(paths, spec, axis, {e: axis.index(e) for e in held if e in axis}, WHOLE)
+            places, held = {e: i for i, e in enumerate(axis)}, commits.read()
+            _new_generation(paths, spec, axis, {e: places[e] for e in held if e in places}, WHOLE)
         commits.merge()
     if not is_consolidated(hierarchy(paths)):
         consolidate(paths.artifacts)

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from mi.store.codecs import add_crc, check_crc
-from mi.store.keys import Content
+from mi.store.contents import Content
 
 ABSENT = 2**64 - 1
 SMALL = 64 * 2**10  # a file up to this size is read in one go
