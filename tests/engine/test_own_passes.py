@@ -111,6 +111,28 @@ def test_edits_know_their_rows_in_every_batch(running: Any, monkeypatch: pytest.
     assert summary.total.own_passes == EPOCHS
 
 
+def test_a_functional_pass_takes_other_weights_and_is_counted(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mi.engine.capture.CPU_BUDGET", 4 * 2 * (6 + 11) * 4)  # four rows
+    kept = []
+
+    def energy(data: Any) -> dict[str, Any]:
+        plain = data.model.run(tokens_of(data), sites=["hook_logits"])["hook_logits"]
+        same = data.model.forward(data.weights, tokens_of(data))
+        other = data.model.forward({**data.weights, "outer": 2 * data.weights["outer"]}, tokens_of(data))
+        torch.testing.assert_close(same[:, -1], plain[:, -1])
+        torch.testing.assert_close(other, 2 * same)
+        kept.append(data.model)
+        return {"energy": 0.0}
+
+    summary, _ = running(energy, weights=True)
+    assert summary.failures == []
+    assert (summary.total.own_passes, summary.total.forward_passes) == (3 * EPOCHS, 0)
+    with pytest.raises(PlanError, match="used after its checkpoint"):
+        kept[0].forward({}, [[0, 0]])
+
+
 def test_hooks_are_removed_when_a_function_raises(running: Any) -> None:
     from mi_tiny.code import MODELS
 

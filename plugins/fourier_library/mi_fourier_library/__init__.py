@@ -36,6 +36,8 @@ _PUBLIC = {
     "frequency_fractions": "fractions",
     "from_basis": "transform",
     "gini": "spectra",
+    "grid_coefficients": "grids",
+    "grid_component": "grids",
     "group_cells": "grouped",
     "group_energy": "grouped",
     "group_fractions": "grouped",
@@ -53,6 +55,7 @@ _PUBLIC = {
     "trig_coefficients": "classes",
     "units": "sets",
     "waves": "transform",
+    "without_frequency": "grids",
 }
 
 __all__ = [
@@ -83,6 +86,8 @@ __all__ = [
     "frequency_fractions",
     "from_basis",
     "gini",
+    "grid_coefficients",
+    "grid_component",
     "group_cells",
     "group_energy",
     "group_fractions",
@@ -100,6 +105,7 @@ __all__ = [
     "trig_coefficients",
     "units",
     "waves",
+    "without_frequency",
 ]
 
 if TYPE_CHECKING:
@@ -121,6 +127,9 @@ if TYPE_CHECKING:
     from mi_fourier_library.fractions import Fractions as Fractions
     from mi_fourier_library.fractions import dominant as dominant
     from mi_fourier_library.fractions import frequency_fractions as frequency_fractions
+    from mi_fourier_library.grids import grid_coefficients as grid_coefficients
+    from mi_fourier_library.grids import grid_component as grid_component
+    from mi_fourier_library.grids import without_frequency as without_frequency
     from mi_fourier_library.grouped import character_coefficients as character_coefficients
     from mi_fourier_library.grouped import character_variance as character_variance
     from mi_fourier_library.grouped import group_cells as group_cells

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mi_modular_arithmetic.analyzers.declare_ablation import FREQUENCY_ABLATION, HEAD_ABLATION
 from mi_modular_arithmetic.analyzers.declare_answers import (
     ACCURACY_GRID,
     GRADUATION,
@@ -23,9 +24,11 @@ __all__ = [
     "ATTENTION_PATTERN",
     "ATTENTION_SCORES",
     "EFFECTIVE_DIMENSION",
+    "FREQUENCY_ABLATION",
     "FREQUENCY_SETS",
     "GRADUATION",
     "GROK_SUMMARY",
+    "HEAD_ABLATION",
     "LOGIT_SPECTRUM",
     "NEURON_FREQUENCIES",
     "NEURON_TIMELINE",
@@ -44,4 +47,6 @@ ANALYZERS = (
     EFFECTIVE_DIMENSION,
     GROK_SUMMARY,
     FREQUENCY_SETS,
+    FREQUENCY_ABLATION,
+    HEAD_ABLATION,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mi_modular_arithmetic.visualizations.declare_ablation import ABLATION_BARS, ABLATION_MAP, HEADS
 from mi_modular_arithmetic.visualizations.declare_behaviour import (
     ACCURACY,
     ATTENTION_SPECTRUM,
@@ -25,6 +26,9 @@ from mi_modular_arithmetic.visualizations.declare_circuit import (
 )
 
 VISUALIZATIONS = (
+    ABLATION_MAP,
+    ABLATION_BARS,
+    HEADS,
     PROGRESS,
     TRIG_COEFFICIENTS,
     FREQUENCY_STRENGTH,

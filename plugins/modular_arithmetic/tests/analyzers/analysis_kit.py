@@ -1,12 +1,14 @@
 """Runs the real analyzers on data made by hand, with what they declare and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from attrs import evolve
+from attrs import evolve, frozen
+from handmade_networks import activations as literal_pass
+from handmade_networks import relu
 
 from mi.domain.analyzer import Analyzer
 from mi.domain.probe import Probe
@@ -73,6 +75,19 @@ def subject(
     )
 
 
+@frozen
+class LiteralModel:
+    """The model that an analyzer is given for passes of its own: the literal pass over the whole grid."""
+
+    activation: Callable[[np.ndarray], np.ndarray]
+
+    def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, 1, n); rows must run over the grid."""
+        n = weights["W_U"].shape[1]
+        sites = literal_pass(weights, self.activation, tokens[::n, 0].numpy())
+        return sites["unembed.hook_out@-1"][:, None].to(weights["W_U"].dtype)
+
+
 def analyze(
     name: str,
     weights: Mapping[str, torch.Tensor],
@@ -80,6 +95,7 @@ def analyze(
     *,
     reference: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     group: Group | None = None,
+    activation: Callable[[np.ndarray], np.ndarray] = relu,
     **options: Any,
 ) -> dict[str, np.ndarray]:
     """Outputs of a checkpoint analyzer as numpy arrays, each of the shape that is declared.
@@ -107,6 +123,7 @@ def analyze(
         weights=weights if analyzer.weights else {},
         reference={need.analyzer: (reference or {})[need.analyzer] for need in analyzer.artifacts},
         derive=derive,
+        model=LiteralModel(activation) if analyzer.model else None,  # type: ignore[arg-type]
     )
     with torch.no_grad():
         found = resolve(analyzer.function)(data, **values)

@@ -91,15 +91,18 @@ def activations(
     a, b = (x.ravel() for x in np.meshgrid(order, order, indexing="ij"))
     x = w["W_E"][np.stack([a, b, np.full(p * p, p)], axis=1)] + w["W_pos"]  # (rows, 3, d)
     mid = x[:, 2].copy()
-    pattern = np.zeros((p * p, heads, 3))
+    pattern, z = np.zeros((p * p, heads, 3)), np.zeros((p * p, heads, d_head))
     for h in range(heads):
         score = np.sum((x @ w["W_K"][h]) * (x[:, 2:] @ w["W_Q"][h]), axis=2) / np.sqrt(d_head)
         pattern[:, h] = np.exp(score) / np.exp(score).sum(axis=1, keepdims=True)
-        mid += np.sum(pattern[:, h, :, None] * (x @ w["W_V"][h]), axis=1) @ w["W_O"][h]
+        z[:, h] = np.sum(pattern[:, h, :, None] * (x @ w["W_V"][h]), axis=1)
+        mid += z[:, h] @ w["W_O"][h]
     post = activation(mid @ w["W_in"])
     logits = (mid + post @ w["W_out"]) @ w["W_U"]
     return {
         "blocks.0.attn.hook_pattern@-1": torch.as_tensor(pattern),
+        "blocks.0.attn.hook_z@-1": torch.as_tensor(z),
+        "blocks.0.mlp.hook_pre@-1": torch.as_tensor(mid @ w["W_in"]),
         "blocks.0.mlp.hook_post@-1": torch.as_tensor(post),
         "unembed.hook_out@-1": torch.as_tensor(logits),
     }

@@ -25,7 +25,11 @@ def both(name: str, **options: Any) -> tuple[dict[str, np.ndarray], dict[str, np
         for key, tensor in weights(N, NETWORKS[N]).items()
     }
     multiplied = relabelled(added, MULTIPLICATION.elements)
-    reference = {"modular_arithmetic.logit_spectrum": {"fve": torch.linspace(0.1, 1, N // 2)}}
+    neurons = analyze("neuron_frequencies", added, activations(added, relu))
+    reference = {
+        "modular_arithmetic.logit_spectrum": {"fve": torch.linspace(0.1, 1, N // 2)},
+        "modular_arithmetic.neuron_frequencies": {k: torch.as_tensor(v) for k, v in neurons.items()},
+    }
     return (
         analyze(name, added, activations(added, relu), reference=reference, **options),
         analyze(

@@ -62,7 +62,11 @@ def artifacts() -> dict[str, xr.Dataset]:
     sites = [activations(W, relu) for W in every]
     data = subject(P, every[0], EPOCHS)
     last = analyze("logit_spectrum", every[-1], sites[-1])
-    reference = {"modular_arithmetic.logit_spectrum": {"fve": torch.as_tensor(last["fve"])}}
+    neurons = analyze("neuron_frequencies", every[-1], sites[-1])
+    reference = {
+        "modular_arithmetic.logit_spectrum": {"fve": torch.as_tensor(last["fve"])},
+        "modular_arithmetic.neuron_frequencies": {k: torch.as_tensor(v) for k, v in neurons.items()},
+    }
     found: dict[str, xr.Dataset] = {}
     for name, analyzer in BY_ID.items():
         if analyzer.scope == "checkpoint":

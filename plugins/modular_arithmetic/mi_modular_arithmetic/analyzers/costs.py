@@ -1,0 +1,49 @@
+"""What the analyzers cost, in floating-point operations as functions of sizes; light, and counted by hand.
+
+A multiplication and an addition are two; an exponential, a logarithm or a root counts as ``EXP``. With n the
+period (``residue``), N the pairs (``row``), M neurons, d the residual width, h heads of width ``d_head``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+EXP = 10
+Sizes = Mapping[str, int]
+
+
+def _verdict(n: Sizes) -> float:
+    """Loss and accuracy of one set of logits: differences, maximum, exponentials, sums."""
+    return n["row"] * n["residue"] * (4 + EXP)
+
+
+def _grid_part(n: Sizes) -> float:
+    """One frequency's part of logits over the grid, and its subtraction: 3 waves in a, 3 in b."""
+    return n["row"] * n["residue"] * (2 * 3 + 1) + 2 * 9 * n["residue"] ** 2
+
+
+def _to_grid_basis(n: Sizes) -> float:
+    return 2 * 2 * n["residue"] * n["row"] * n["residue"]
+
+
+def _pass(n: Sizes) -> float:
+    """One functional pass over all pairs: heads' values to neurons and logits, neurons to logits."""
+    z = n.get("head", 0) * n.get("d_head", 0)
+    return 2.0 * n["row"] * (z * (n["neuron"] + n["residue"]) + n["neuron"] * n["residue"])
+
+
+def frequency_ablation(n: Sizes, **options: Any) -> float:
+    """Four places by linear algebra and one by passes, a verdict for each frequency at each."""
+    read = 2.0 * n["row"] * n["neuron"] * n["residue"]
+    return (
+        n["freq"] * (_pass(n) + 5 * _verdict(n) + 2 * _grid_part(n) + n["row"] * n["residue"] + read)
+        + 2 * _to_grid_basis(n)
+        + read
+    )
+
+
+def head_ablation(n: Sizes, **options: Any) -> float:
+    """What one head changes in neurons and logits, head by head."""
+    one = 2.0 * n["row"] * (n["d_head"] + n["neuron"]) * (n["residue"])
+    return n["head"] * (one + 2.0 * n["row"] * n["d_head"] * n["neuron"] + _verdict(n))
