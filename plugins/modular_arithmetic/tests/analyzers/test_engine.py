@@ -31,7 +31,7 @@ def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analyzed]:
     variant = workspace.declare(workspace.family(FAMILY), SMALL)
     train(variant, epochs=EPOCHS[-1], schedule="0:120:40")
     summary = analyze([variant])
-    assert (summary.families[0].computed, summary.families[0].failures) == (1, [])
+    assert summary.families[0].computed >= 1 and summary.families[0].failures == []
     yield variant, summary
     torch.set_num_threads(before)
 
