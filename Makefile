@@ -29,8 +29,9 @@ $(VENV)/.installed: pyproject.toml $(wildcard plugins/*/pyproject.toml examples/
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable . --editable plugins/fourier_library --editable plugins/modular_arithmetic \
-		--editable plugins/transformer_library --editable examples/mi_induction
+		--editable . --editable plugins/fourier_library --editable plugins/geometry_library \
+		--editable plugins/modular_arithmetic --editable plugins/transformer_library \
+		--editable examples/mi_induction
 	touch $@
 
 # Two variants at a time, a thread each: at this size two processes finish sooner than two threads. The first

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mi.domain.workspace import Variant
 
 FAMILY = "modular_addition_1layer"
-PLUGINS = ("fourier_library", "modular_arithmetic")
+PLUGINS = ("fourier_library", "geometry_library", "modular_arithmetic")
 README = Path(__file__).with_name("README.md")
 VERSIONS = ("mi-core", "torch", "transformer-lens", "numpy", "zarr", "xarray")
 

@@ -83,7 +83,7 @@ def test_a_wrong_name_or_value_is_one_sentence_and_changes_nothing(
 def test_the_shipped_family_refuses_what_makes_no_model(
     root: Path, monkeypatch: pytest.MonkeyPatch, setting: str, expected: str
 ) -> None:
-    monkeypatch.setenv("MI_LOAD_PLUGINS", "modular_arithmetic,fourier_library")
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "modular_arithmetic,fourier_library,geometry_library")
     shutil.rmtree(root / "model_families" / FAMILY)
     assert run("-w", str(root), "families", "add", ADDITION).code == 0
     before = content(root)

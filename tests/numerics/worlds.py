@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 PLUGINS = {
-    "modular_addition_1layer": ("modular_arithmetic", "fourier_library", "transformer_library"),
-    "induction_attention_only": ("induction", "transformer_library"),
+    "modular_addition_1layer": (
+        "modular_arithmetic",
+        "fourier_library",
+        "geometry_library",
+        "transformer_library",
+    ),
+    "induction_attention_only": ("induction", "geometry_library", "transformer_library"),
 }
 # Large enough that two threads share the work; and, for what is done many times, as small as can be.
 LARGE: Mapping[str, Mapping[str, Any]] = {

@@ -28,6 +28,7 @@ DATA = {
         f"mi_modular_arithmetic/families/{FAMILY}/reports/default.json",
     },
     "mi-fourier-library": {"mi_fourier_library/py.typed"},
+    "mi-geometry-library": {"mi_geometry_library/py.typed"},
 }
 
 
@@ -113,7 +114,7 @@ def test_the_main_job_is_done_without_the_repository(clean: CleanVenv, tmp_path:
     clean.mi("report", "build", "default", variant["id"], "--to", page, cwd=tmp_path)
     assert "Progress measures" in page.read_text()
     rows = {row["id"]: row for row in json.loads(clean.mi("plugins", "--json", cwd=tmp_path))}
-    assert rows.keys() >= {"core", "modular_arithmetic", "fourier_library"}
+    assert rows.keys() >= {"core", "modular_arithmetic", "fourier_library", "geometry_library"}
     assert [row["failures"] for row in rows.values() if row["failures"]] == []
 
 

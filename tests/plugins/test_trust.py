@@ -229,7 +229,8 @@ def test_odd_files_are_said_and_brick_nothing(
         (folder / f"{name}.py").write_bytes(content)
     monkeypatch.delenv("MI_LOAD_PLUGINS")
     monkeypatch.setenv(
-        "MI_DISABLE_PLUGINS", "modular_arithmetic,fourier_library,transformer_library,induction"
+        "MI_DISABLE_PLUGINS",
+        "modular_arithmetic,fourier_library,geometry_library,transformer_library,induction",
     )
     monkeypatch.setenv("MI_TRUST", "1")
     done = mi("families")

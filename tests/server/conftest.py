@@ -26,7 +26,7 @@ def shown() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SITE)
         patch.syspath_prepend(TROUBLE)
-        patch.setenv("MI_LOAD_PLUGINS", "sample,trouble,modular_arithmetic,fourier_library")
+        patch.setenv("MI_LOAD_PLUGINS", "sample,trouble,modular_arithmetic,fourier_library,geometry_library")
         patch.delenv("MI_WORKSPACE", raising=False)
         yield
 

@@ -27,7 +27,7 @@ EPOCHS = (0, 3, 6)
 ADDITION = "modular_addition_1layer"
 FAMILIES = {
     ADDITION: (
-        ("modular_arithmetic", "fourier_library", "transformer_library"),
+        ("modular_arithmetic", "fourier_library", "geometry_library", "transformer_library"),
         {"prime": 7, "d_model": 16, "n_heads": 2, "d_head": 8, "d_mlp": 12},
     ),
     "induction_attention_only": (

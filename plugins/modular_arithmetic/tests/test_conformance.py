@@ -5,7 +5,7 @@ from mi.testing import AnalyzerConformance, FamilyConformance, VisualizationConf
 
 class OnFive:
     plugin = "modular_arithmetic"
-    beside = ("fourier_library",)
+    beside = ("fourier_library", "geometry_library")
     family = "modular_addition_1layer"
     parameters = {"prime": 5, "d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12}
 

@@ -5,7 +5,7 @@ from mi.testing import AnalyzerConformance, VisualizationConformance
 
 class OnFive:
     plugin = "transformer_library"
-    beside = ("modular_arithmetic", "fourier_library")
+    beside = ("modular_arithmetic", "fourier_library", "geometry_library")
     family = "modular_addition_1layer"
     parameters = {"prime": 5, "d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12}
 

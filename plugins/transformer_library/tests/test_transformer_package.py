@@ -54,7 +54,7 @@ def test_the_readmes_json_names_what_there_is() -> None:
 
 @pytest.fixture
 def mi_plugins() -> tuple[str, ...]:
-    return ("transformer_library", "modular_arithmetic", "fourier_library")
+    return ("transformer_library", "modular_arithmetic", "fourier_library", "geometry_library")
 
 
 def test_modular_addition_can_be_read(mi_variant: Callable[..., Any]) -> None:

@@ -1,0 +1,69 @@
+"""Counts of dimensions of spectra that are known, and of random matrices by plain SVD."""
+
+import numpy as np
+import pytest
+from geometry_kinds import Kind
+from geometry_reference import rotation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_geometry_library import (
+    entropy_rank,
+    participation_of,
+    participation_ratio,
+    product_singular_values,
+    singular_values,
+    stable_rank,
+)
+
+RANKS = (participation_ratio, stable_rank, entropy_rank)
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_equal_values_count_each_and_one_value_counts_once(kind: Kind, rank: object) -> None:
+    values = kind.make([[2.0, 2.0, 2.0, 0.0], [5.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    found = np.asarray(rank(values))  # type: ignore[operator]
+    np.testing.assert_allclose(found, [3, 1, np.nan], rtol=kind.tolerance)
+
+
+def test_random_matrices(kind: Kind) -> None:
+    random = np.random.RandomState(0)
+    left, right = random.randn(2, 9, 4), random.randn(2, 7, 4)
+    product = left @ np.swapaxes(right, 1, 2)
+    s = np.linalg.svd(product, compute_uv=False)[:, :4]
+    found = product_singular_values(kind.make(left), kind.make(right))
+    assert found.dtype == kind.dtype
+    np.testing.assert_allclose(np.asarray(found), s, rtol=kind.tolerance)
+    np.testing.assert_allclose(
+        np.asarray(singular_values(kind.make(left))), np.linalg.svd(left)[1], rtol=kind.tolerance
+    )
+    participation = (s**2).sum(axis=1) ** 2 / (s**4).sum(axis=1)
+    np.testing.assert_allclose(np.asarray(participation_ratio(found)), participation, rtol=kind.tolerance)
+    for matrix in (product, np.swapaxes(product, 1, 2)):
+        direct = np.asarray(participation_of(kind.make(matrix)))
+        np.testing.assert_allclose(direct, participation, rtol=kind.tolerance)
+    q = s / s.sum(axis=1, keepdims=True)
+    entropy = np.exp(-(q * np.log(q)).sum(axis=1))
+    np.testing.assert_allclose(np.asarray(entropy_rank(found)), entropy, rtol=kind.tolerance)
+    stable = (s**2).sum(axis=1) / s[:, 0] ** 2
+    np.testing.assert_allclose(np.asarray(stable_rank(found)), stable, rtol=kind.tolerance)
+
+
+@given(seed=st.integers(0, 10_000), size=st.floats(1e-12, 1e12))
+def test_dimensions_depend_on_neither_basis_nor_unit(seed: int, size: float) -> None:
+    random = np.random.RandomState(seed)
+    x = random.randn(6, 4) * random.rand(4)
+    turned = size * (rotation(6, seed) @ x @ rotation(4, seed + 1))
+    np.testing.assert_allclose(participation_of(turned), participation_of(x), rtol=1e-8)
+    s, t = singular_values(x), singular_values(turned)
+    for rank in RANKS:
+        np.testing.assert_allclose(rank(t), rank(s), rtol=1e-8)
+    assert 1 <= entropy_rank(s) <= 4 + 1e-9
+
+
+def test_zero_has_no_dimension_and_odd_shapes_are_refused() -> None:
+    assert np.isnan(participation_of(np.zeros((3, 2))))
+    with pytest.raises(ValueError, match="needs a matrix"):
+        singular_values(np.zeros(3))
+    with pytest.raises(ValueError, match="factors"):
+        product_singular_values(np.zeros((2, 3)), np.zeros((4, 3)))
