@@ -162,6 +162,9 @@ PULLS = Visualization(
 )
 
 
+VIEWS = (PATH, SPEED, TURNING, NORMS, PULLS)
+
+
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
     """Offered to every family."""
@@ -171,4 +174,4 @@ def analyze(family: Family) -> list[Analyzer]:
 @hookimpl
 def visualize(family: Family) -> list[Visualization]:
     """Offered to every family."""
-    return [PATH, SPEED, TURNING, NORMS, PULLS]
+    return list(VIEWS)

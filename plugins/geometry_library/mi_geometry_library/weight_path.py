@@ -88,8 +88,8 @@ def weight_sums(
                     rows[piece] = torch.empty(moments, stop - start, dtype=dtype)
                 rows[piece][t] = taken
         for (name, _, _), held_rows in rows.items():
-            for columns in held_rows.split(COLUMNS, dim=1):
-                found = path_sums(columns, weights)
+            for at in range(0, held_rows.shape[1], COLUMNS):
+                found = path_sums(held_rows[:, at : at + COLUMNS], weights)
                 sums[name] = sums[name].plus(found) if name in sums else found
     return sums
 

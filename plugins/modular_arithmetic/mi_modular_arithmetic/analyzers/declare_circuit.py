@@ -143,7 +143,7 @@ ATTENTION_PATTERN = Analyzer(
 
 EFFECTIVE_DIMENSION = Analyzer(
     id="modular_arithmetic.effective_dimension",
-    version=1,
+    version=2,
     title="Singular values and effective dimension",
     description="Singular values of each weight matrix and how many dimensions they make: participation "
     "ratio, stable rank, entropy rank.",

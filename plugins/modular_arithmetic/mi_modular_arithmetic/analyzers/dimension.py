@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mi_geometry_library import (
+    entropy_rank,
+    participation_ratio,
+    product_singular_values,
+    singular_values,
+    stable_rank,
+)
 from mi_modular_arithmetic.analyzers.shared import needs_attention
 from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
 
@@ -42,37 +49,23 @@ def effective_dimension(data: CheckpointData) -> dict[str, torch.Tensor]:
         [torch.nn.functional.pad(v, (0, ranks - len(v)), value=torch.nan) for v in values]
     )  # (matrices, ranks)
     s = padded.nan_to_num()
-    square = s.square()
-    total = square.sum(dim=1)
-    q = s / s.sum(dim=1, keepdim=True)
     return {
         "singular_values": padded,
-        "participation_ratio": total.square() / square.square().sum(dim=1),
-        "stable_rank": total / square.amax(dim=1),
-        "entropy_rank": torch.special.entr(q).sum(dim=1).exp(),
+        "participation_ratio": participation_ratio(s),
+        "stable_rank": stable_rank(s),
+        "entropy_rank": entropy_rank(s),
     }
 
 
 def _singular_values(W: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Singular values by matrix, in the order of the coordinate ``matrix``."""
-    import torch
-
     joint = {"W_E": W["W_E"][:-1], "W_in": W["W_in"], "W_out": W["W_out"], "W_L": W["W_out"] @ W["W_U"]}
     width = len(W["W_in"])  # d_model: no matrix has a higher rank, though W_L has more singular values
-    found = {name: torch.linalg.svdvals(joint[name])[:width] for name in JOINT}
+    found = {name: singular_values(joint[name])[:width] for name in JOINT}
     heads = {
-        "W_QK": _of_product(W["W_Q"], W["W_K"]),
-        "W_OV": _of_product(W["W_V"], W["W_O"].transpose(1, 2)),
+        "W_QK": product_singular_values(W["W_Q"], W["W_K"]),
+        "W_OV": product_singular_values(W["W_V"], W["W_O"].transpose(1, 2)),
     }
     for name in PER_HEAD:
         found |= {f"{name}.{head}": values for head, values in enumerate(heads[name])}
     return found
-
-
-def _of_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Singular values of each left rightᵀ, both (heads, d, k): those of the core between their QR bases."""
-    import torch
-
-    core = torch.linalg.qr(left).R @ torch.linalg.qr(right).R.transpose(1, 2)
-    values: torch.Tensor = torch.linalg.svdvals(core)
-    return values
