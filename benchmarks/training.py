@@ -24,13 +24,13 @@ os.environ["GOMP_SPINCOUNT"] = os.environ.get("GOMP_SPINCOUNT", "1000")  # as `m
 import torch
 
 from mi.domain.family import load_family
-from mi_modular_arithmetic.family import OneLayerTransformer
-from mi_modular_arithmetic.task import accuracy, cross_entropy
+from mi_modular_arithmetic.family import ModularTransformer
+from mi_modular_arithmetic.losses import accuracy, cross_entropy
 
 Loop = tuple[Callable[[], None], Callable[[], None]]
 
 
-def factorized(code: OneLayerTransformer) -> Loop:
+def factorized(code: ModularTransformer) -> Loop:
     task = code.training("cpu")
     optimizer = task.optimizer(list(task.weights.values()))
     generator = torch.Generator()
@@ -47,7 +47,7 @@ def factorized(code: OneLayerTransformer) -> Loop:
     return step, test
 
 
-def bridged(code: OneLayerTransformer) -> Loop:
+def bridged(code: ModularTransformer) -> Loop:
     model, task = code.build_model("cpu"), code.training("cpu")
     code.load_weights(model, {name: w.detach() for name, w in task.weights.items()})
     for name, parameter in model.named_parameters():
@@ -96,7 +96,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     shipped = Path(str(files("mi_modular_arithmetic"))) / "families" / "modular_addition_1layer"
     family = load_family(shipped / "family.json")
-    code = OneLayerTransformer(family.complete({"prime": arguments.prime}))
+    code = ModularTransformer(family.complete({"prime": arguments.prime}))
     loops = {"TransformerBridge": bridged(code), "factorized": factorized(code)}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
     for i in range(arguments.rounds + 1):

@@ -1,8 +1,9 @@
-"""The family's code: what `mi` needs to build, feed and train a one-layer transformer on modular addition."""
+"""What `mi` needs to build, feed and train a transformer on a task modulo p; light."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,20 @@ import numpy as np
 from mi.domain.code import Training
 from mi.domain.probe import Rows
 from mi.errors import ParameterError
+from mi_modular_arithmetic.design import Design
 from mi_modular_arithmetic.modular_pairs import ModularPairs
 
 if TYPE_CHECKING:
     import torch
 
 
-class OneLayerTransformer(ModularPairs):
-    """Modular addition (a + b) mod p read at the '=' of (a, b, '=')."""
+class ModularTransformer(ModularPairs):
+    """A task modulo p that is answered at the '=' of (a, b, '=')."""
+
+    @cached_property
+    def design(self) -> Design:
+        """Its task and sizes."""
+        return Design.read(self.parameters)
 
     def encode(self, columns: Mapping[str, np.ndarray]) -> Rows:
         """Tokens (a, b, '='), labels: the class of the right answer, masks ``train`` and ``test``."""
@@ -37,15 +44,15 @@ class OneLayerTransformer(ModularPairs):
             **super().dimensions(),
             "token": range(self.group.size + 1),  # the last is '='
             "position": range(3),
-            "head": range(self.parameters["n_heads"]),
-            "feature": range(self.parameters["d_model"]),  # of the residual stream
+            "head": range(self.design.n_heads),
+            "feature": range(self.design.d_model),  # of the residual stream
         }
 
     def build_model(self, device: str) -> Any:
         """A native ``TransformerBridge``."""
         from mi_modular_arithmetic.bridge import build_bridge
 
-        return build_bridge(self.parameters, device)
+        return build_bridge(self.design, device)
 
     def load_weights(self, model: Any, weights: Mapping[str, torch.Tensor]) -> None:
         """Swap weights into the bridge in place.
@@ -53,14 +60,14 @@ class OneLayerTransformer(ModularPairs):
         Raises:
             CheckpointError: a tensor is missing, unknown or of another shape.
         """
-        from mi_modular_arithmetic.bridge import bridge_state, check_weights
-        from mi_modular_arithmetic.one_layer import shapes
+        from mi_modular_arithmetic.bridge import bridge_state
+        from mi_modular_arithmetic.weights import check_weights, shapes
 
         check_weights(weights, shapes(self.parameters))
-        model.load_state_dict(bridge_state(weights), strict=True)
+        model.load_state_dict(bridge_state(weights, self.design), strict=True)
 
     def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
-        """Logits at '=' (rows, 1, p), differentiable.
+        """Logits at the last position (rows, 1, n), differentiable.
 
         NaN where the last token is not '=', which the factorized pass relies on. It does not raise, since
         looking at the tokens would wait for the device.
@@ -68,16 +75,29 @@ class OneLayerTransformer(ModularPairs):
         Raises:
             ParameterError: the tokens are not three a row.
         """
-        from mi_modular_arithmetic.one_layer import pair_logits
+        from mi_modular_arithmetic.transformer import last_logits, quick_logits
 
-        p = self.parameters["prime"]
+        equals = self.group.size
         if tokens.ndim != 2 or tokens.shape[1] != 3:
-            raise ParameterError(f"tokens are {tuple(tokens.shape)}, expected rows of (a, b, '=' = {p})")
-        logits = pair_logits(weights, tokens[:, 0], tokens[:, 1])
-        return logits.masked_fill(tokens[:, 2:] != p, float("nan")).unsqueeze(1)
+            raise ParameterError(f"tokens are {tuple(tokens.shape)}, expected rows of (a, b, '=' = {equals})")
+        if not self.design.factorizes:
+            return last_logits(weights, tokens, self.design).unsqueeze(1)
+        logits = quick_logits(weights, tokens[:, 0], tokens[:, 1], self.design)
+        return logits.masked_fill(tokens[:, 2:] != equals, float("nan")).unsqueeze(1)
 
     def training(self, device: str) -> Training:
         """Full-batch AdamW on the training pairs; loss and accuracy on both sets."""
-        from mi_modular_arithmetic.task import addition_training
+        from functools import partial
 
-        return addition_training(self.parameters, self.mask.copy(), device)
+        from mi_modular_arithmetic.full_batch import full_batch_training
+        from mi_modular_arithmetic.transformer import quick_logits
+        from mi_modular_arithmetic.weights import initialize
+
+        return full_batch_training(
+            self.parameters,
+            initialize(self.parameters, device),
+            partial(quick_logits, design=self.design),
+            self.answers(),
+            self.mask,
+            device,
+        )

@@ -10,7 +10,7 @@ import torch
 
 from mi.domain.code import Training, TrainingPass
 from mi_modular_arithmetic.data import METRICS
-from mi_modular_arithmetic.task import accuracy, cross_entropy
+from mi_modular_arithmetic.losses import accuracy, cross_entropy
 
 Logits = Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
 

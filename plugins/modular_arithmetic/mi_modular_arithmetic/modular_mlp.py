@@ -12,7 +12,7 @@ from mi_modular_arithmetic.modular_pairs import ModularPairs
 from mi_modular_arithmetic.pair_network import PairNetwork
 
 
-class OneHotMLP(PairNetwork, ModularPairs):
+class OneHotMLP(ModularPairs, PairNetwork):
     """(a + b) mod p of the one-hot vectors of a and b, one under the other: 2p → d_mlp → p."""
 
     inputs = "one_hot"
@@ -21,11 +21,6 @@ class OneHotMLP(PairNetwork, ModularPairs):
     def order(self) -> int:
         """How many residues there are: p."""
         return self.group.size
-
-    def answers(self) -> np.ndarray:
-        """The right class of each pair of tokens: int64, (p, p)."""
-        a, b = np.mgrid[: self.order, : self.order] + self.group.smallest
-        return self.group.classes(a, b)
 
     def train_pairs(self) -> np.ndarray:
         """The pairs of tokens that are trained on: bool, (p, p)."""

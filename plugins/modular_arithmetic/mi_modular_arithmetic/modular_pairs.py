@@ -15,21 +15,34 @@ from mi_modular_arithmetic.primes import is_prime, nearest_primes
 from mi_modular_arithmetic.tasks import Group
 
 
+def group_of(parameters: Mapping[str, Any]) -> Group:
+    """The task, addition where none is declared, modulo the ``prime`` or ``modulus`` that is."""
+    p = parameters["prime"] if "prime" in parameters else parameters["modulus"]
+    return Group(parameters.get("task", "add"), p)
+
+
 class ModularPairs(VariantCode):
-    """Modular addition (a + b) mod p, whatever the network."""
+    """A task modulo p, whatever the network."""
 
     @classmethod
     def check(cls, parameters: Mapping[str, Any]) -> None:
-        """Refuse a composite modulus and a split without training or without test pairs.
+        """Refuse a composite modulus where it must be prime, and a split without training or test pairs.
 
         Raises:
             ParameterError: names the parameter, its value and what was expected.
         """
-        p = parameters["prime"]
+        group = group_of(parameters)
+        p = group.p
         if not is_prime(p) or p < 3:
             near = " or ".join(map(str, nearest_primes(p)))
-            raise ParameterError(f"prime is {p}, expected a prime of at least 3; the nearest: {near}")
-        check_split(p, parameters["train_fraction"])
+            if "prime" in parameters:
+                raise ParameterError(f"prime is {p}, expected a prime of at least 3; the nearest: {near}")
+            if group.task.units:
+                raise ParameterError(
+                    f"modulus is {p}, expected a prime of at least 3 for the task {group.name} "
+                    f"({group.task.formula}), whose operands all need an inverse; the nearest: {near}"
+                )
+        check_split(group.size, parameters["train_fraction"])
 
     def axes(self) -> Mapping[str, np.ndarray]:
         """The operands ``a`` and ``b`` in group order."""
@@ -69,7 +82,12 @@ class ModularPairs(VariantCode):
     @cached_property
     def group(self) -> Group:
         """The task and its order."""
-        return Group("add", self.parameters["prime"])
+        return group_of(self.parameters)
+
+    def answers(self) -> np.ndarray:
+        """The right class of each pair of tokens: int64, (n, n)."""
+        a, b = np.mgrid[: self.group.size, : self.group.size] + self.group.smallest
+        return self.group.classes(a, b)
 
     @cached_property
     def mask(self) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The one-layer transformer as a pure function of its weights.
 
-Tokens are (a, b, '=') with '=' = p. Nothing is normalized and only the last position is answered, so
+Tokens are (a, b, '=') with '=' = n, the number of operands. Nothing is normalized and only the last position
+is answered, so
 
 - the query is one vector a head, q_h = (W_E['='] + W_pos[2]) W_Q^h;
-- scores and values depend on one token each: p of them at positions 0 and 1, one at position 2;
+- scores and values depend on one token each: n of them at positions 0 and 1, one at position 2;
 - between the heads' values and the neurons, and from either to the logits, there are only matrices, which
   can be multiplied with one another first.
 
@@ -14,56 +15,35 @@ The logits are the full model's at the last position.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 
 
-def shapes(parameters: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights, in the order in which they are initialized and stored."""
-    p, d, h = parameters["prime"], parameters["d_model"], parameters["n_heads"]
-    k, m = parameters["d_head"], parameters["d_mlp"]
-    return {
-        "W_E": (p + 1, d),
-        "W_pos": (3, d),
-        "W_Q": (h, d, k),
-        "W_K": (h, d, k),
-        "W_V": (h, d, k),
-        "W_O": (h, k, d),
-        "W_in": (d, m),
-        "W_out": (m, d),
-        "W_U": (d, p),
-    }
-
-
-def initialize(parameters: Mapping[str, float], device: str) -> dict[str, torch.Tensor]:
-    """Weights drawn from N(0, (init_scale / sqrt(d_model))²), the same on every device."""
-    generator = torch.Generator().manual_seed(int(parameters["seed"]))
-    scale = parameters["init_scale"] / math.sqrt(parameters["d_model"])
-    return {
-        name: (scale * torch.randn(shape, generator=generator)).to(device)
-        for name, shape in shapes(parameters).items()  # type: ignore[arg-type]
-    }
-
-
-def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def pair_logits(
+    weights: Mapping[str, torch.Tensor],
+    a: torch.Tensor,
+    b: torch.Tensor,
+    activation: Callable[[torch.Tensor], torch.Tensor] = torch.relu_,
+) -> torch.Tensor:
     """Logits at '=' of the inputs (a, b, '=').
 
     Args:
-        weights: as in :func:`shapes`.
+        weights: as in :func:`.weights.shapes`.
         a, b: int64, (rows,).
+        activation: of the neurons; may work in place.
 
     Returns:
-        (rows, p)
+        (rows, n)
     """
     W_E, W_pos, W_K, W_V = (weights[n] for n in ("W_E", "W_pos", "W_K", "W_V"))
     heads, _, d_head = W_K.shape
-    numbers, equals = W_E[:-1], W_E[-1] + W_pos[2]  # (p, d), (d,)
+    numbers, equals = W_E[:-1], W_E[-1] + W_pos[2]  # (n, d), (d,)
     # (h, d): what a residual vector is multiplied with to give its score with '=' as query
     key = torch.einsum("hdk,d,hek->he", weights["W_Q"], equals, W_K) / math.sqrt(d_head)
     values = W_V.transpose(0, 1).flatten(1)  # (d, h*k)
-    first, second = numbers + W_pos[0], numbers + W_pos[1]  # (p, d)
+    first, second = numbers + W_pos[0], numbers + W_pos[1]  # (n, d)
     scores = torch.stack(
         [
             F.embedding(a, first @ key.T),
@@ -79,6 +59,6 @@ def pair_logits(weights: Mapping[str, torch.Tensor], a: torch.Tensor, b: torch.T
     ).flatten(1)  # (rows, h*k)
     # z and post each meet one folded matrix (W_O W_in, W_O W_U, W_out W_U): no residual stream is formed.
     W_O, W_in, W_U = weights["W_O"].flatten(0, 1), weights["W_in"], weights["W_U"]
-    post = torch.addmm(equals @ W_in, z, W_O @ W_in).relu_()  # (rows, d_mlp)
-    direct = torch.addmm(equals @ W_U, z, W_O @ W_U)  # (rows, p)
+    post = activation(torch.addmm(equals @ W_in, z, W_O @ W_in))  # (rows, d_mlp)
+    direct = torch.addmm(equals @ W_U, z, W_O @ W_U)  # (rows, n)
     return torch.addmm(direct, post, weights["W_out"] @ W_U)

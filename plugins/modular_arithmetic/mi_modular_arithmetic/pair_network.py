@@ -49,8 +49,8 @@ class PairNetwork(VariantCode):
         Raises:
             CheckpointError: a tensor is missing, unknown or of another shape.
         """
-        from mi_modular_arithmetic.bridge import check_weights
         from mi_modular_arithmetic.mlp import shapes
+        from mi_modular_arithmetic.weights import check_weights
 
         check_weights(weights, shapes(self.inputs, self.order, self.parameters))
         model.load_state_dict(dict(weights), strict=True)

@@ -11,6 +11,9 @@ from mi_modular_arithmetic import composition
 from mi_modular_arithmetic.analyzers import ANALYZERS
 from mi_modular_arithmetic.visualizations import VISUALIZATIONS
 
+# One code under two ids, for a family.json in some workspace names the older one.
+TRANSFORMER = "mi_modular_arithmetic.family:ModularTransformer"
+
 
 @hookimpl
 def register_family() -> list[FamilyCode]:
@@ -18,7 +21,7 @@ def register_family() -> list[FamilyCode]:
     return [
         FamilyCode(
             id="modular_arithmetic.one_layer_transformer",
-            implementation="mi_modular_arithmetic.family:OneLayerTransformer",
+            implementation=TRANSFORMER,
             title="One-layer transformer on modular addition",
             families=("mi_modular_arithmetic:families/modular_addition_1layer",),
         ),
@@ -39,6 +42,12 @@ def register_family() -> list[FamilyCode]:
             implementation="mi_modular_arithmetic.composition.family:GroupComposition",
             title="MLP that composes permutations",
             families=("mi_modular_arithmetic:families/symmetric_group_composition",),
+        ),
+        FamilyCode(
+            id="modular_arithmetic.transformer",
+            implementation=TRANSFORMER,
+            title="Transformer on a task modulo p",
+            families=("mi_modular_arithmetic:families/modular_arithmetic_transformer",),
         ),
     ]
 

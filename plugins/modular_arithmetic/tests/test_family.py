@@ -9,15 +9,15 @@ import pytest
 from mi.domain.family import load_family
 from mi.errors import ParameterError
 from mi_modular_arithmetic.data import train_mask, train_size
-from mi_modular_arithmetic.family import OneLayerTransformer
+from mi_modular_arithmetic.family import ModularTransformer
 from mi_modular_arithmetic.primes import is_prime, nearest_primes
 
 SHIPPED = Path(str(files("mi_modular_arithmetic"))) / "families" / "modular_addition_1layer"
 FAMILY = load_family(SHIPPED / "family.json")
 
 
-def _code(**given: object) -> OneLayerTransformer:
-    return OneLayerTransformer(FAMILY.complete(given))
+def _code(**given: object) -> ModularTransformer:
+    return ModularTransformer(FAMILY.complete(given))
 
 
 def test_the_repositorys_family_is_the_shipped_one() -> None:
@@ -143,8 +143,8 @@ def test_importing_and_checking_needs_no_torch() -> None:
 
     code = (
         "import sys; from mi.domain.family import load_family; from pathlib import Path\n"
-        "from mi_modular_arithmetic.family import OneLayerTransformer\n"
-        "OneLayerTransformer(load_family(Path(sys.argv[1])).complete({}))\n"
+        "from mi_modular_arithmetic.family import ModularTransformer\n"
+        "ModularTransformer(load_family(Path(sys.argv[1])).complete({}))\n"
         "assert not {'torch', 'transformer_lens', 'xarray', 'zarr'} & set(sys.modules)\n"
         "import mi_modular_arithmetic.plugin"
     )

@@ -15,8 +15,8 @@ from mi.domain.family import load_family
 from mi.domain.probe import probe_from_rows
 from mi.errors import CheckpointError, ParameterError
 from mi_modular_arithmetic.bridge import bridge_state
-from mi_modular_arithmetic.family import OneLayerTransformer
-from mi_modular_arithmetic.one_layer import initialize, shapes
+from mi_modular_arithmetic.family import ModularTransformer
+from mi_modular_arithmetic.weights import initialize, shapes
 
 FAMILY = load_family(
     Path(str(files("mi_modular_arithmetic"))) / "families" / "modular_addition_1layer" / "family.json"
@@ -25,23 +25,23 @@ FAMILY = load_family(
 SMALL = {"prime": 11, "d_model": 24, "n_heads": 3, "d_head": 5, "d_mlp": 40}
 
 
-def _code(**given: object) -> OneLayerTransformer:
-    return OneLayerTransformer(FAMILY.complete(given))
+def _code(**given: object) -> ModularTransformer:
+    return ModularTransformer(FAMILY.complete(given))
 
 
-def _grid(code: OneLayerTransformer) -> torch.Tensor:
+def _grid(code: ModularTransformer) -> torch.Tensor:
     p = code.parameters["prime"]
     a, b = (g.ravel() for g in np.meshgrid(np.arange(p), np.arange(p), indexing="ij"))
     return torch.as_tensor(probe_from_rows(code, {"a": a, "b": b}, complete=True).tokens)
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[OneLayerTransformer, Any]:
+def small() -> tuple[ModularTransformer, Any]:
     code = _code(**SMALL)
     return code, code.build_model("cpu")
 
 
-def _weights(code: OneLayerTransformer, scale: float = 1.0, seed: int = 1) -> dict[str, torch.Tensor]:
+def _weights(code: ModularTransformer, scale: float = 1.0, seed: int = 1) -> dict[str, torch.Tensor]:
     return {n: scale * w for n, w in initialize({**code.parameters, "seed": seed}, "cpu").items()}
 
 
@@ -59,7 +59,7 @@ def test_the_factorized_logits_are_the_bridges(given: dict[str, Any]) -> None:
         assert (found - expected).abs().max() <= 1e-5 * max(1.0, float(expected.abs().max()))
 
 
-def test_the_factorized_gradients_are_the_bridges(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_the_factorized_gradients_are_the_bridges(small: tuple[ModularTransformer, Any]) -> None:
     code, model = small
     tokens, weights = _grid(code), _weights(code, 2.0)
     labels = (tokens[:, 0] + tokens[:, 1]) % 11
@@ -69,14 +69,14 @@ def test_the_factorized_gradients_are_the_bridges(small: tuple[OneLayerTransform
     model.zero_grad()
     torch.nn.functional.cross_entropy(model(tokens)[:, -1], labels).backward()
     # The gradient in the bridge's own layout, by the same conversion as the weights.
-    expected = bridge_state({name: w.grad for name, w in leaves.items()})  # type: ignore[misc]
+    expected = bridge_state({name: w.grad for name, w in leaves.items()}, code.design)  # type: ignore[misc]
     parameters = dict(model.state_dict(keep_vars=True))
     for name, gradient in expected.items():
         if name.endswith("weight"):
             assert torch.allclose(parameters[name].grad, gradient, atol=1e-6, rtol=1e-4), name
 
 
-def test_every_weight_matters_to_the_logits(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_every_weight_matters_to_the_logits(small: tuple[ModularTransformer, Any]) -> None:
     code, _ = small
     tokens, weights = _grid(code), _weights(code, 2.0)
     before = code.forward(weights, tokens)
@@ -86,7 +86,7 @@ def test_every_weight_matters_to_the_logits(small: tuple[OneLayerTransformer, An
 
 
 def test_the_bridges_accessors_have_the_checkpoints_orientation(
-    small: tuple[OneLayerTransformer, Any],
+    small: tuple[ModularTransformer, Any],
 ) -> None:
     code, model = small
     weights = _weights(code)
@@ -97,7 +97,7 @@ def test_the_bridges_accessors_have_the_checkpoints_orientation(
     assert not model.b_U.any()
 
 
-def test_loading_is_in_place_and_leaves_nothing_behind(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_loading_is_in_place_and_leaves_nothing_behind(small: tuple[ModularTransformer, Any]) -> None:
     code, model = small
     where = {name: tensor.data_ptr() for name, tensor in model.state_dict().items()}
     with torch.no_grad():
@@ -110,7 +110,7 @@ def test_loading_is_in_place_and_leaves_nothing_behind(small: tuple[OneLayerTran
         assert torch.allclose(model(_grid(code))[:, -1:], code.forward(weights, _grid(code)), atol=1e-5)
 
 
-def test_the_unembedding_bias_is_a_buffer_that_counts(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_the_unembedding_bias_is_a_buffer_that_counts(small: tuple[ModularTransformer, Any]) -> None:
     """The trap that ``bridge_state`` guards against."""
     code, model = small
     code.load_weights(model, _weights(code))
@@ -122,9 +122,9 @@ def test_the_unembedding_bias_is_a_buffer_that_counts(small: tuple[OneLayerTrans
         assert torch.allclose(model(_grid(code)), before + 1.0, atol=1e-5)
 
 
-def test_the_native_load_is_strict(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_the_native_load_is_strict(small: tuple[ModularTransformer, Any]) -> None:
     code, model = small
-    state = bridge_state(_weights(code))
+    state = bridge_state(_weights(code), code.design)
     assert state.keys() == model.state_dict().keys()
     del state["blocks.0.mlp.in.bias"]
     with pytest.raises(RuntimeError, match=r"Missing key.*mlp\.in\."):
@@ -132,7 +132,7 @@ def test_the_native_load_is_strict(small: tuple[OneLayerTransformer, Any]) -> No
 
 
 @pytest.mark.parametrize("name", list(shapes(_code(**SMALL).parameters)))
-def test_a_missing_or_misshapen_tensor_is_named(small: tuple[OneLayerTransformer, Any], name: str) -> None:
+def test_a_missing_or_misshapen_tensor_is_named(small: tuple[ModularTransformer, Any], name: str) -> None:
     code, model = small
     weights = _weights(code)
     shape = tuple(weights[name].shape)
@@ -154,13 +154,13 @@ def test_a_missing_or_misshapen_tensor_is_named(small: tuple[OneLayerTransformer
     assert all(torch.equal(model.state_dict()[key], tensor) for key, tensor in before.items())
 
 
-def test_an_unknown_tensor_is_named(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_an_unknown_tensor_is_named(small: tuple[ModularTransformer, Any]) -> None:
     code, model = small
     with pytest.raises(CheckpointError, match="tensor 'b_in' is unknown, expected W_E, W_pos"):
         code.load_weights(model, {**_weights(code), "b_in": torch.zeros(40)})
 
 
-def test_other_tokens_than_pairs_have_no_logits(small: tuple[OneLayerTransformer, Any]) -> None:
+def test_other_tokens_than_pairs_have_no_logits(small: tuple[ModularTransformer, Any]) -> None:
     code, _ = small
     p = code.parameters["prime"]
     weights, good = _weights(code), torch.tensor([[1, 2, p], [2, 3, p]])

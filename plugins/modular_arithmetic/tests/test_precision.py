@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from mi_modular_arithmetic.analyzers.logits import excluded_losses, restricted_losses
-from mi_modular_arithmetic.task import accuracy, cross_entropy
+from mi_modular_arithmetic.losses import accuracy, cross_entropy
 
 P, STRENGTH = 31, 20.0
 Long = np.longdouble

@@ -14,8 +14,8 @@ from mi.store.checkpoints import list_checkpoints, load_tensors
 from mi.store.layout import VariantPaths
 from mi.store.losses import open_losses
 from mi.training import train
-from mi_modular_arithmetic.family import OneLayerTransformer
-from mi_modular_arithmetic.task import accuracy, cross_entropy
+from mi_modular_arithmetic.family import ModularTransformer
+from mi_modular_arithmetic.losses import accuracy, cross_entropy
 
 FAMILY = load_family(
     Path(str(files("mi_modular_arithmetic"))) / "families" / "modular_addition_1layer" / "family.json"
@@ -24,7 +24,7 @@ TINY = {"prime": 7, "train_fraction": 0.6, "d_model": 16, "n_heads": 2, "d_head"
 
 
 def test_a_fresh_network_knows_nothing() -> None:
-    task = OneLayerTransformer(FAMILY.complete({})).training("cpu")
+    task = ModularTransformer(FAMILY.complete({})).training("cpu")
     passed = task.training_pass(task.weights, 0, torch.Generator())
     with torch.no_grad():
         metrics = {**passed.metrics, **task.evaluate(task.weights)}
@@ -40,7 +40,7 @@ def test_a_fresh_network_knows_nothing() -> None:
 
 
 def test_losses_are_the_plain_formula_on_the_two_halves_of_the_split() -> None:
-    code = OneLayerTransformer(FAMILY.complete(TINY))
+    code = ModularTransformer(FAMILY.complete(TINY))
     task, train_pairs = code.training("cpu"), code.context()["train"]
     with torch.no_grad():
         metrics = {
@@ -70,7 +70,7 @@ def test_float64_keeps_what_float32_rounds_to_zero() -> None:
 
 def test_the_optimizer_is_adamw_with_the_declared_numbers() -> None:
     given = {**TINY, "learning_rate": 0.02, "weight_decay": 0.7, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}
-    task = OneLayerTransformer(FAMILY.complete(given)).training("cpu")
+    task = ModularTransformer(FAMILY.complete(given)).training("cpu")
     ours = {name: w.detach().clone() for name, w in task.weights.items()}
     first = {name: torch.zeros_like(w) for name, w in ours.items()}
     second = {name: torch.zeros_like(w) for name, w in ours.items()}

@@ -9,7 +9,7 @@ import torch
 from analysis_kit import analyze, grid_probe
 from handmade_networks import NETWORKS, activations, cells, relu, square, weights
 
-from mi_modular_arithmetic.one_layer import shapes
+from mi_modular_arithmetic.weights import shapes
 
 PLACES = ["embedding", "neurons", "logits", "class_logits", "group"]
 LOGITS, POST = "unembed.hook_out@-1", "blocks.0.mlp.hook_post@-1"
@@ -150,10 +150,10 @@ def test_a_task_without_classes_has_no_r_k() -> None:
 @pytest.fixture(params=[5, 13])
 def transformer(request: pytest.FixtureRequest) -> tuple[Weights, object, torch.Tensor]:
     """Random weights, large enough for heads to differ, in the real TransformerBridge."""
-    from mi_modular_arithmetic.family import OneLayerTransformer
+    from mi_modular_arithmetic.family import ModularTransformer
 
     sizes = {"prime": request.param, "d_model": 24, "n_heads": 3, "d_head": 8, "d_mlp": 20}
-    code = OneLayerTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0})
+    code = ModularTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0})
     generator = torch.Generator().manual_seed(3)
     W = {name: 0.5 * torch.randn(shape, generator=generator) for name, shape in shapes(sizes).items()}
     model = code.build_model("cpu")

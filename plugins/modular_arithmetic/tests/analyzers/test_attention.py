@@ -8,7 +8,7 @@ from analysis_kit import analyze
 from handmade_networks import NETWORKS, activations, weights
 
 from mi.plugins import load_host
-from mi_modular_arithmetic.one_layer import shapes
+from mi_modular_arithmetic.weights import shapes
 
 SITES = ("blocks.0.attn.hook_pattern", "blocks.0.mlp.hook_post")
 SMALL = {"d_model": 24, "n_heads": 3, "d_head": 8, "d_mlp": 20}
@@ -17,10 +17,10 @@ SMALL = {"d_model": 24, "n_heads": 3, "d_head": 8, "d_mlp": 20}
 @pytest.fixture(params=[7, 59])
 def network(request: pytest.FixtureRequest) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Random weights, large enough for attention to differ, run by the real TransformerBridge."""
-    from mi_modular_arithmetic.family import OneLayerTransformer
+    from mi_modular_arithmetic.family import ModularTransformer
 
     sizes = SMALL | {"prime": request.param}
-    code = OneLayerTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0})
+    code = ModularTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0})
     generator = torch.Generator().manual_seed(3)
     W = {name: 0.5 * torch.randn(shape, generator=generator) for name, shape in shapes(sizes).items()}
     model = code.build_model("cpu")
