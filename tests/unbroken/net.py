@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from attrs import define, frozen
 from unbroken.bench import copied, findings
 from unbroken.warm import Order, Server
@@ -81,16 +82,27 @@ class Net(ABC):
         telling = [at for at, change in enumerate(self.trace, 1) if _telling(*change)]
         return sorted({*telling, *(at + 1 for at in telling if at < len(self.trace))})
 
+    def own(self) -> dict[int, str]:
+        """Changes that put something in place in the variant's folder itself -> its name."""
+        root = self.paths(self.place / "straight").root
+        renamed = {at: Path(change[2]) for at, change in enumerate(self.trace, 1) if change[0] == "rename"}
+        return {at: place.name for at, place in renamed.items() if place.parent == root}
+
     def fresh(self) -> Path:
         """A copy of the workspace as it is before the work, always at the same place."""
         return copied(self.place / "start", self.place / "killed")
 
-    def kill(self, at: int, delay: float | None = None) -> bool:
-        """Kill at a change, look, run again, compare; whether the kill came before the end."""
+    def kill(self, at: int) -> None:
+        """Kill at a change, look, run again, compare."""
         root = self.fresh()
-        killed = self._killed(root, at, delay)
+        self._killed(root, at, None)
         self.finish(root, at)
-        return killed
+
+    def kill_around_every_change(self) -> int:
+        """The same at every one of :meth:`turns`; how many they are."""
+        for at in self.turns():
+            self.kill(at)
+        return len(self.turns())
 
     def kill_at_random(self, count: int, seed: int) -> None:
         """Kill, look, run again, kill that one too, and so on; whenever one comes to its end, compare.
@@ -144,6 +156,16 @@ class Net(ABC):
             assert ended.code == 0, output.read_text()
         assert self.visible(self.paths(root)) == self.after, (self.scenario.name, at)
         assert findings(self.paths(root)) == [], (self.scenario.name, at)
+
+
+def laid(kind: type[Net], scenarios: Sequence[Scenario]) -> Any:
+    """A fixture: one scenario after the other, each laid out once a module."""
+
+    @pytest.fixture(scope="module", params=scenarios, ids=lambda one: one.name.replace(" ", "_"))
+    def net(request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Net:
+        return kind.lay(request.param, server, tmp_path_factory.mktemp("killed"))
+
+    return net
 
 
 def _telling(kind: str, path: str, other: str = "") -> bool:

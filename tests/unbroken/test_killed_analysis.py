@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from unbroken.analyses import SCENARIOS, AnalysisNet
-from unbroken.net import Net, Scenario
+from unbroken.net import Net, laid
 from unbroken.order import unflushed
-from unbroken.warm import Server
 
+OWN = {
+    "activations kept beside what is packed": [".hooks.json"],  # what is kept asks the model for its hooks
+    "checkpoints added to what is packed": ["artifacts.zarr"],
+    "a packing": ["artifacts.zarr.zip"],
+}
 
-@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.name.replace(" ", "_"))
-def net(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Net]:
-    scenario: Scenario = request.param
-    place: Path = tmp_path_factory.mktemp("killed")
-    yield AnalysisNet.lay(scenario, server, place)
+net = laid(AnalysisNet, SCENARIOS)
 
 
 def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:
     net.kill_at_random(3, seed=1)
+
+
+def test_killed_before_a_file_of_the_variants_own_is_in_place_it_ends_as_if_undisturbed(net: Net) -> None:
+    own = net.own()
+    assert sorted(own.values()) == OWN.get(net.scenario.name, [])
+    for at in own:
+        net.kill(at)
 
 
 def test_a_commit_record_comes_after_everything_that_it_vouches_for(net: Net) -> None:
@@ -53,7 +58,4 @@ def test_killed_at_thirty_instants_it_ends_as_if_undisturbed(
 def test_killed_around_every_change_it_ends_as_if_undisturbed(
     net: Net, record_property: Callable[[str, object], None]
 ) -> None:
-    turns = net.turns()
-    for at in turns:
-        net.kill(at)
-    record_property("times", len(turns))
+    record_property("times", net.kill_around_every_change())

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from unbroken.net import Net, Scenario
+from unbroken.net import Net, laid
 from unbroken.order import unflushed
 from unbroken.trainings import SCENARIOS, TrainingNet
-from unbroken.warm import Server
 
-
-@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.name.replace(" ", "_"))
-def net(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Net]:
-    scenario: Scenario = request.param
-    place: Path = tmp_path_factory.mktemp("killed")
-    yield TrainingNet.lay(scenario, server, place)
+net = laid(TrainingNet, SCENARIOS)
 
 
 def test_killed_at_seeded_instants_it_ends_as_if_undisturbed(net: Net) -> None:
@@ -57,7 +48,4 @@ def test_killed_at_a_hundred_instants_it_ends_as_if_undisturbed(
 def test_killed_around_every_change_it_ends_as_if_undisturbed(
     net: Net, record_property: Callable[[str, object], None]
 ) -> None:
-    turns = net.turns()
-    for at in turns:
-        net.kill(at)
-    record_property("times", len(turns))
+    record_property("times", net.kill_around_every_change())

@@ -167,7 +167,6 @@ def _carry_out(
         sweep(paths)
         axis = full_axis(plan)
         stores = {plan.bench.store_of(work.item) for work in stale}
-        sweep(paths.kept)
         remember(plan.bench)
         if paths.kept in stores:
             record_hooks(plan.bench)

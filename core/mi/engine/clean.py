@@ -195,7 +195,7 @@ def clean(cleaning: Cleaning) -> None:
         # It was damaged, or a group that is dropped was consolidated.
         if any(f.state == DAMAGED for f in check_root(store)):
             mend_root(store)
-        sweep_leftovers(store)
+    sweep_leftovers(paths)
     forget_hooks(paths)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mi.errors import StoreError
+from mi.store.layout import VariantPaths
 
 
 @contextmanager
@@ -70,6 +71,23 @@ def write_file(path: Path, data: bytes, *, vouched: bool = True) -> None:
         with suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def partials(paths: VariantPaths) -> list[Path]:
+    """Files that somebody is writing anywhere in a variant's folder, or was when it was killed; sorted."""
+    walk = os.walk(paths.root)
+    return sorted(Path(folder, n) for folder, _, names in walk for n in names if n.endswith(".partial"))
+
+
+def drop_partials(paths: VariantPaths) -> None:
+    """Remove what a killed process was writing. The variant's lock must be held: then nobody is.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    with store_errors(paths.root, "written"):
+        for file in partials(paths):
+            file.unlink(missing_ok=True)
 
 
 def fsync_files(files: Iterable[Path]) -> None:

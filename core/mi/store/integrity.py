@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 
 from mi.errors import CheckpointError, MiError
 from mi.store.checkpoints import check_content, list_checkpoints, list_states
+from mi.store.files import partials
 from mi.store.groups import open_group
 from mi.store.keys import Folder, Keys, damage_of, hierarchy
 from mi.store.layout import VariantPaths
@@ -110,14 +111,9 @@ def leftovers(paths: VariantPaths) -> list[Path]:
     found = {paths.staging} if paths.staging.is_dir() and any(paths.staging.iterdir()) else set()
     if paths.artifacts.is_dir() and paths.packed.exists():  # killed while packing: the folder counts
         found.add(paths.packed)
-    written = [paths.artifacts, paths.commits, paths.kept.artifacts, paths.kept.commits]
-    for folder in (*written, paths.checkpoints, paths.states, paths.losses):
-        if folder.is_dir():
-            found.update(folder.rglob("*.partial"))
-    if paths.root.is_dir():
-        found.update(paths.root.glob("*.partial"))
-        found.update(paths.root.glob(".*.partial"))
-    return sorted(found | set(losses_leftovers(paths)))
+    found.update(losses_leftovers(paths))
+    found.update(file for file in partials(paths) if found.isdisjoint(file.parents))
+    return sorted(found)
 
 
 def said(paths: VariantPaths, file: Path) -> str:

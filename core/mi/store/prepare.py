@@ -15,7 +15,7 @@ import numpy as np
 from mi.errors import StoreError
 from mi.store.arrays import Array
 from mi.store.commits import Commits
-from mi.store.files import fsync_files, store_errors
+from mi.store.files import drop_partials, fsync_files, store_errors
 from mi.store.finite import INPUTS, count
 from mi.store.groups import (
     Group,
@@ -42,20 +42,19 @@ def place_of(paths: VariantPaths, probe: str, analyzer: str) -> Path:
 
 
 def sweep(paths: VariantPaths) -> None:
-    """Clear what a killed process left: a half-made switch, staged folders, ``*.partial`` files.
+    """Clear what a killed process left of anybody's: a half-made switch, staged folders, files half written.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     recover(paths.staging)
-    if paths.artifacts.is_dir():
-        paths.packed.unlink(missing_ok=True)  # killed while packing or unpacking: the folder counts
-    for folder in (paths.artifacts, paths.commits):
-        if folder.is_dir():
-            for orphan in folder.rglob("*.partial"):
-                orphan.unlink(missing_ok=True)
-    if not is_consolidated(hierarchy(paths)):
-        consolidate(paths.artifacts)
+    drop_partials(paths)
+    for store in (paths, paths.kept):
+        if store.artifacts.is_dir():
+            with store_errors(store.packed, "deleted"):
+                store.packed.unlink(missing_ok=True)  # killed while packing or unpacking: the folder counts
+        if not is_consolidated(hierarchy(store)):
+            consolidate(store.artifacts)
 
 
 def stored(paths: VariantPaths, spec: GroupSpec) -> tuple[dict[int, str], str | None]:

@@ -16,9 +16,8 @@ from attrs import frozen
 from mi.store.arrays import Array
 from mi.store.commits import Commits
 from mi.store.files import store_errors, write_file
-from mi.store.groups import consolidate, is_consolidated, lay_flags, open_group, unconsolidate
-from mi.store.integrity import leftovers
-from mi.store.keys import hierarchy, keys_of
+from mi.store.groups import consolidate, lay_flags, open_group, unconsolidate
+from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
 from mi.store.losses import losses_leftovers, recover_losses
 from mi.store.nodes import NODE, dump, group_node
@@ -153,7 +152,7 @@ def mend_root(paths: VariantPaths) -> None:
 
 
 def sweep_leftovers(paths: VariantPaths) -> None:
-    """Clear what killed processes left anywhere in the variant; consolidate metadata where that is due.
+    """As :func:`mi.store.prepare.sweep`, and what a training left of its losses.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -161,11 +160,6 @@ def sweep_leftovers(paths: VariantPaths) -> None:
     sweep(paths)
     if losses_leftovers(paths):
         recover_losses(paths.losses)
-    with store_errors(paths.root, "written"):
-        for file in leftovers(paths):
-            file.unlink(missing_ok=True)
-    if paths.artifacts.exists() and not is_consolidated(hierarchy(paths)):
-        consolidate(paths.artifacts)
 
 
 def _remove_empty(folder: Path) -> None:

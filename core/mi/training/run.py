@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mi.domain.schedule import checkpoint_epochs
 from mi.numerics import exactly
 from mi.store.checkpoints import list_checkpoints, save_tensors
+from mi.store.files import drop_partials
 from mi.store.layout import VariantPaths
 from mi.training.interrupt import Interrupt
 from mi.training.meter import Meter
@@ -70,7 +71,7 @@ class Run:
 
     def begin(self, before: TrainingRecord | None) -> int:
         """Restore what there is and record the start; the epoch to begin at."""
-        sweep(self.paths)
+        drop_partials(self.paths)
         epoch = -1
         if before is not None:
             epoch, refused = restore_latest(self.paths, self.training, self.optimizer, self.generator)
@@ -195,12 +196,3 @@ def describe(record: TrainingRecord) -> str:
     if record.status == "trained":
         return f"trained to epoch {record.epochs}"
     return f"{record.status} at epoch {max(record.reached, 0)} of {record.epochs}"
-
-
-def sweep(paths: VariantPaths) -> None:
-    """Remove what a kill left half-written; the caller holds the lock, so nobody is writing."""
-    for folder in (paths.root, paths.checkpoints, paths.states):
-        for path in folder.glob(".*.partial"):
-            path.unlink(missing_ok=True)
-    for path in paths.losses.rglob("*.partial"):
-        path.unlink(missing_ok=True)
