@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mi.testing import Ran, run
+
 SITE = Path(__file__).parent / "site"
 EPOCHS = (0, 50, 100, 200, 400)
 PARAMETERS = {"size": 11, "hidden": 6, "seed": 0}
@@ -25,6 +27,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import mi_tiny
     import torch
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # eleven rows: threads only wait for one another
     import mi_tiny.analyzers
     import mi_tiny.code
@@ -33,6 +36,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     mi_tiny.analyzers.CALLS.clear()
     mi_tiny.code.MODELS.clear()
     yield mi_tiny
+    torch.set_num_threads(threads)
     mi_tiny.ANALYZERS.clear()
     mi_tiny.ANALYZERS.update(before)
     for name in [n for n in sys.modules if n.startswith("mi_tiny")]:
@@ -97,3 +101,26 @@ def make(tmp_path: Path, tiny: Any) -> Make:
         return variant
 
     return one
+
+
+@pytest.fixture
+def mi() -> Callable[..., Ran]:
+    """``mi(variant, *words)``: the command in this process, on the variant's workspace."""
+    return lambda variant, *words: run("-w", str(variant.workspace.root), *words)
+
+
+@pytest.fixture
+def row_logits(tiny: Any) -> str:
+    """The id of a streaming analyzer with a value for each row of the probe, which the plugin offers."""
+    from mi import Analyzer, Output, Site
+
+    tiny.ANALYZERS["tiny.rows"] = Analyzer(
+        id="tiny.rows",
+        version=1,
+        title="Rows",
+        function="mi_tiny.streams:RowLogits",
+        streaming=True,
+        sites=(Site("hook_logits", -1),),
+        outputs={"top": Output(("row",))},
+    )
+    return "tiny.rows"

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from attrs import evolve, frozen
-from transformer_lens.config import TransformerBridgeConfig
-from transformer_lens.model_bridge import TransformerBridge
+from attrs import evolve
+from bridges import Code, native
 
 from mi.domain.site import Site
 from mi.engine.batches import evenly
@@ -23,32 +22,11 @@ SITES = (
 )
 
 
-@frozen
-class Code:
-    """Nothing is asked of it."""
-
-
 @pytest.fixture(scope="module")
 def resident() -> Resident:
     """One layer of widths that are no multiples of each other."""
-    config = TransformerBridgeConfig(
-        d_model=36,
-        d_head=12,
-        n_heads=3,
-        n_layers=1,
-        n_ctx=3,
-        d_vocab=30,
-        d_vocab_out=29,
-        d_mlp=100,
-        act_fn="relu",
-        normalization_type=None,
-        init_weights=False,
-    )
-    model = TransformerBridge.boot_native(config, device="cpu").eval()
-    generator = torch.Generator().manual_seed(0)
-    state = {n: torch.randn(t.shape, generator=generator) / 4 for n, t in model.state_dict().items()}
-    model.load_state_dict(state, strict=True)
-    return Resident(Code(), model, "cpu", "float32")  # type: ignore[arg-type]
+    widths = {"d_model": 36, "d_head": 12, "n_heads": 3, "d_vocab": 30, "d_vocab_out": 29, "d_mlp": 100}
+    return Resident(Code(), native(n_layers=1, n_ctx=3, **widths), "cpu", "float32")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from mi.cli import cli
 from mi.engine.analyze import analyze
 from mi.engine.clean import clean, plan_cleaning
 from mi.engine.verify import verify
@@ -226,16 +225,6 @@ def test_flags_that_a_kill_left_behind_are_written_anew(make: Any) -> None:
     assert not verify(variant, sample=0, seed=0).damaged
 
 
-@pytest.fixture
-def mi(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(variant: Any, *arguments: str) -> tuple[int, str, str]:
-        code = cli.run(["-w", str(variant.workspace.root), "clean", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
 def test_the_command_says_what_and_how_much_and_needs_yes_without_a_terminal(
     make: Any, tiny: Any, mi: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,28 +232,28 @@ def test_the_command_says_what_and_how_much_and_needs_yes_without_a_terminal(
     tiny.ANALYZERS["tiny.energy"] = evolve(tiny.ANALYZERS["tiny.energy"], version=2)
     variant = make()
     before = files(variant)
-    code, out, _ = mi(variant, variant.name, "--dry-run")
-    assert code == 0
-    assert f"{variant.name}: full/tiny.energy: 5 stale: " in out
+    ran = mi(variant, "clean", variant.name, "--dry-run")
+    assert ran.code == 0
+    assert f"{variant.name}: full/tiny.energy: 5 stale: " in ran.out
     assert files(variant) == before
-    code, _, err = mi(variant, variant.name)
-    assert code == 2
-    assert "--yes must be given" in err
-    code, _, err = mi(variant, variant.name, "--json")
-    assert code == 2
+    ran = mi(variant, "clean", variant.name)
+    assert ran.code == 2
+    assert "--yes must be given" in ran.err
+    ran = mi(variant, "clean", variant.name, "--json")
+    assert ran.code == 2
     assert files(variant) == before
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    code, out, _ = mi(variant, "--all", "--yes", "--json")
-    assert code == 0
-    (row,) = json.loads(out)
+    ran = mi(variant, "clean", "--all", "--yes", "--json")
+    assert ran.code == 0
+    (row,) = json.loads(ran.out)
     assert row["state"] == "dropped"
     assert row["drops"][0]["analyzer"] == "tiny.energy"
     assert row["files"] == len(before) - len(files(variant)) > 0
-    code, out, _ = mi(variant, variant.name, "--yes")
-    assert out == f"{variant.name}: nothing to drop\n"
-    code, _, err = mi(variant)
-    assert code == 2
-    assert "name the variants to clean" in err
+    ran = mi(variant, "clean", variant.name, "--yes")
+    assert ran.out == f"{variant.name}: nothing to drop\n"
+    ran = mi(variant, "clean")
+    assert ran.code == 2
+    assert "name the variants to clean" in ran.err
 
 
 def test_it_asks_on_a_terminal(make: Any, mi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +264,8 @@ def test_it_asks_on_a_terminal(make: Any, mi: Any, monkeypatch: pytest.MonkeyPat
         with os.fdopen(side) as terminal:
             monkeypatch.setattr(sys, "stdin", terminal)
             os.write(main, f"{answer}\n".encode())
-            code, out, _ = mi(variant, variant.name, "--unbound")
+            ran = mi(variant, "clean", variant.name, "--unbound")
         os.close(main)
-        assert code == 0
-        assert "Drop " in out
+        assert ran.code == 0
+        assert "Drop " in ran.out
         assert len(contents(variant)) == left

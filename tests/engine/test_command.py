@@ -13,7 +13,6 @@ import pytest
 import xarray as xr
 from attrs import evolve
 
-from mi.cli import cli
 from mi.domain.site import Site
 from mi.engine.analyze import analyze
 from mi.engine.plan import make_plan
@@ -24,27 +23,17 @@ from mi.store.layout import VariantPaths
 from mi.store.prepare import prepare
 
 
-@pytest.fixture
-def mi(capsys: pytest.CaptureFixture[str]) -> Any:
-    """``mi(variant, *arguments)``: exit code, standard output, standard error."""
-
-    def run(variant: Any, *arguments: str) -> tuple[int, str, str]:
-        code = cli.run(["-w", str(variant.workspace.root), "analyze", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
 def test_the_closing_line_and_a_second_call(make: Any, mi: Any) -> None:
     variant = make()
-    code, out, err = mi(variant, variant.name)
-    assert code == 0
-    assert out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes, 32 results computed, 0 fresh")
-    assert "5/5" in err  # the bar
-    code, out, _ = mi(variant, variant.id)
-    assert code == 0
-    assert out.startswith("5 checkpoints, 0 forward passes, everything fresh (32 results)")
+    ran = mi(variant, "analyze", variant.name)
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1].startswith(
+        "5 checkpoints, 5 forward passes, 32 results computed, 0 fresh"
+    )
+    assert "5/5" in ran.err  # the bar
+    ran = mi(variant, "analyze", variant.id)
+    assert ran.code == 0
+    assert ran.out.startswith("5 checkpoints, 0 forward passes, everything fresh (32 results)")
     log = [json.loads(line) for line in VariantPaths(variant.folder).log.read_text().splitlines()]
     assert [entry["command"] for entry in log] == ["analyze", "analyze"]
     assert log[0]["summary"].startswith("5 checkpoints, 5 forward passes")
@@ -52,9 +41,9 @@ def test_the_closing_line_and_a_second_call(make: Any, mi: Any) -> None:
 
 def test_several_variants_have_a_line_each_and_one_for_all(make: Any, mi: Any) -> None:
     one, other = make(), make(seed=1)
-    code, out, _ = mi(one, "--all", "--analyzers", "tiny.means")
-    lines = out.splitlines()
-    assert code == 0
+    ran = mi(one, "analyze", "--all", "--analyzers", "tiny.means")
+    lines = ran.out.splitlines()
+    assert ran.code == 0
     assert lines[0].startswith(f"{one.name}: 5 checkpoints, 5 forward passes, ")
     assert lines[1].startswith(f"{other.name}: 5 checkpoints, 5 forward passes, ")
     assert lines[2].startswith("10 checkpoints, 10 forward passes, 10 results computed")
@@ -63,21 +52,21 @@ def test_several_variants_have_a_line_each_and_one_for_all(make: Any, mi: Any) -
 def test_a_dry_run_tells_the_plan_and_writes_nothing(make: Any, mi: Any) -> None:
     variant = make()
     before = sorted(variant.folder.rglob("*"))
-    code, out, _ = mi(variant, variant.name, "--dry-run")
-    assert code == 0
-    assert "5 checkpoints, 5 stale, 5 forward passes" in out
-    assert "sites: hook_hidden@-1" in out
-    assert "tiny.grid: 5 checkpoints" in out
-    assert "logit (epoch 5, x 11, klass 11) float32" in out
-    assert "(never computed)" in out
-    assert "tiny.path: trajectory, stale" in out
+    ran = mi(variant, "analyze", variant.name, "--dry-run")
+    assert ran.code == 0
+    assert "5 checkpoints, 5 stale, 5 forward passes" in ran.out
+    assert "sites: hook_hidden@-1" in ran.out
+    assert "tiny.grid: 5 checkpoints" in ran.out
+    assert "logit (epoch 5, x 11, klass 11) float32" in ran.out
+    assert "(never computed)" in ran.out
+    assert "tiny.path: trajectory, stale" in ran.out
     assert sorted(variant.folder.rglob("*")) == before
-    mi(variant, variant.name)
-    _, out, _ = mi(make((0, 50, 100, 200, 400, 800)), variant.name, "--dry-run")
-    assert "6 checkpoints, 6 stale, 1 forward passes" in out
-    assert "tiny.means: 1 checkpoints" in out
-    assert "(new checkpoints)" in out
-    assert "(its inputs changed)" in out  # tiny.gap, through the reference
+    mi(variant, "analyze", variant.name)
+    ran = mi(make((0, 50, 100, 200, 400, 800)), "analyze", variant.name, "--dry-run")
+    assert "6 checkpoints, 6 stale, 1 forward passes" in ran.out
+    assert "tiny.means: 1 checkpoints" in ran.out
+    assert "(new checkpoints)" in ran.out
+    assert "(its inputs changed)" in ran.out  # tiny.gap, through the reference
 
 
 def test_a_dry_run_says_what_analyzers_cost_and_that_few_checkpoints_are_chosen(
@@ -105,24 +94,24 @@ def test_a_bad_declaration_is_shown_by_a_dry_run_and_fails_the_command(make: Any
         "model_families/tiny/family.json: analyzer tiny.grid of plugin tiny (mi-tiny 1.0): site hook_logitz: "
         "the model has no hook 'hook_logitz'; did you mean hook_logits"
     )
-    code, out, _ = mi(variant, variant.name, "--dry-run")
-    assert code == 0
-    assert f"  tiny.grid: {line}" in out
-    assert "5 checkpoints, 5 stale, 5 forward passes" in out
-    code, out, err = mi(variant, variant.name)
-    assert code == 2
-    assert err.count(f"mi: n11_seed0: {line}") == 1
-    assert out.startswith("5 checkpoints, 5 forward passes, 27 results computed, 0 fresh, 1 failure")
+    ran = mi(variant, "analyze", variant.name, "--dry-run")
+    assert ran.code == 0
+    assert f"  tiny.grid: {line}" in ran.out
+    assert "5 checkpoints, 5 stale, 5 forward passes" in ran.out
+    ran = mi(variant, "analyze", variant.name)
+    assert ran.code == 2
+    assert ran.err.count(f"mi: n11_seed0: {line}") == 1
+    assert ran.out.startswith("5 checkpoints, 5 forward passes, 27 results computed, 0 fresh, 1 failure")
 
 
 def test_failures_are_said_and_the_exit_code_is_2(make: Any, mi: Any) -> None:
     variant = make()
     VariantPaths(variant.folder).checkpoint(100).write_bytes(b"short")
-    code, out, err = mi(variant, variant.name)
-    assert code == 2
-    assert "e00000100.safetensors: damaged or no safetensors file" in err
-    assert "5 checkpoints, 4 forward passes, " in out
-    assert "1 failure" in out
+    ran = mi(variant, "analyze", variant.name)
+    assert ran.code == 2
+    assert "e00000100.safetensors: damaged or no safetensors file" in ran.err
+    assert "5 checkpoints, 4 forward passes, " in ran.out
+    assert "1 failure" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -139,10 +128,10 @@ def test_failures_are_said_and_the_exit_code_is_2(make: Any, mi: Any) -> None:
 )
 def test_bad_input_is_one_sentence(make: Any, mi: Any, arguments: list[str], sentence: str) -> None:
     variant = make()
-    code, out, err = mi(variant, *arguments)
-    assert (code, out) == (2, "")
-    assert sentence in err
-    assert len([line for line in err.splitlines() if line.startswith("mi: ")]) == 1
+    ran = mi(variant, "analyze", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert sentence in ran.err
+    assert len([line for line in ran.err.splitlines() if line.startswith("mi: ")]) == 1
     assert not VariantPaths(variant.folder).artifacts.exists()
 
 

@@ -10,14 +10,8 @@ import pytest
 
 from mi.engine import room
 from mi.store.layout import VariantPaths
-from mi.testing import run
 
 HIDDEN = "hook_hidden@-1"
-
-
-@pytest.fixture
-def mi() -> Any:
-    return lambda variant, *arguments: run("-w", str(variant.workspace.root), *arguments)
 
 
 def test_a_dry_run_says_what_keeping_takes_and_what_is_read_instead_of_passed(make: Any, mi: Any) -> None:

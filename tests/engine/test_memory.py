@@ -156,25 +156,16 @@ def reference(variant: Any) -> Any:
     return (w["embed"] @ w["inner"]).relu().double().mean(0)
 
 
-def test_outputs_of_each_row_count(make: Any, tiny: Any) -> None:
-    tiny.ANALYZERS["tiny.rows"] = Analyzer(
-        id="tiny.rows",
-        version=1,
-        title="Rows",
-        function="mi_tiny.streams:RowLogits",
-        streaming=True,
-        sites=(Site("hook_logits", -1),),
-        outputs={"top": Output(("row",))},
-    )
-    variant = wide(make, ["tiny.rows"])
+def test_outputs_of_each_row_count(make: Any, row_logits: str) -> None:
+    variant = wide(make, [row_logits])
     with pytest.raises(PlanError) as caught:
-        make_plan(Session(), variant, analyzers=["tiny.rows"], memory=20_000)
+        make_plan(Session(), variant, analyzers=[row_logits], memory=20_000)
     assert str(caught.value) == (
         "analyzer tiny.rows: output 'top' has a value for each of the probe's 2,001 rows, 24 kB a "
         "checkpoint, more than the 20 kB of memory given; choose a probe of fewer rows, or give more "
         "(--memory)"
     )
-    assert make_plan(Session(), variant, analyzers=["tiny.rows"], memory=10**6).work["tiny.rows"].stale
+    assert make_plan(Session(), variant, analyzers=[row_logits], memory=10**6).work[row_logits].stale
 
 
 def test_the_command_takes_sizes_and_shows_what_is_held(make: Any, moments: Any) -> None:

@@ -6,24 +6,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import pytest
 from attrs import evolve
 
 from mi.cli import cli
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 from mi.store.lock import variant_lock
-
-
-@pytest.fixture
-def mi(capsys: pytest.CaptureFixture[str]) -> Any:
-    """``mi(variant, *words)``: exit code and standard output."""
-
-    def run(variant: Any, *words: str) -> tuple[int, str]:
-        code = cli.run(["-w", str(variant.workspace.root), *words])
-        return code, capsys.readouterr().out
-
-    return run
+from mi.testing import Ran
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -33,28 +22,27 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_packing_by_command_and_what_reads_in_place(make: Any, mi: Any) -> None:
     variant = make()
     paths = VariantPaths(variant.folder)
-    assert mi(variant, "pack", variant.name) == (
-        0,
-        f"{variant.id}: no artifacts to pack (see `mi analyze`)\n",
+    assert mi(variant, "pack", variant.name) == Ran(
+        0, f"{variant.id}: no artifacts to pack (see `mi analyze`)\n", ""
     )
     mi(variant, "analyze", variant.name)
     before = tree(paths.artifacts)
-    code, said = mi(variant, "pack", "--all")
-    assert code == 0 and f"{len(before)} files" in said and "packed into artifacts.zarr.zip" in said
-    assert mi(variant, "pack", variant.name) == (0, f"{variant.id}: packed already\n")
-    code, said = mi(variant, "verify", variant.name)
-    assert code == 0, said
-    code, said = mi(variant, "analyze", variant.name)
-    assert code == 0 and "everything fresh" in said
-    code, said = mi(variant, "clean", variant.name, "--yes")
-    assert code == 0
-    code, said = mi(variant, "show", variant.name)
-    assert code == 0 and "tiny.means" in said
+    ran = mi(variant, "pack", "--all")
+    assert ran.code == 0 and f"{len(before)} files" in ran.out and "packed into artifacts.zarr.zip" in ran.out
+    assert mi(variant, "pack", variant.name) == Ran(0, f"{variant.id}: packed already\n", "")
+    ran = mi(variant, "verify", variant.name)
+    assert ran.code == 0, ran.out
+    ran = mi(variant, "analyze", variant.name)
+    assert ran.code == 0 and "everything fresh" in ran.out
+    ran = mi(variant, "clean", variant.name, "--yes")
+    assert ran.code == 0
+    ran = mi(variant, "show", variant.name)
+    assert ran.code == 0 and "tiny.means" in ran.out
     assert paths.packed.exists() and not paths.artifacts.exists()
-    assert mi(variant, "unpack", variant.name) == (0, f"{variant.id}: unpacked into artifacts.zarr\n")
-    assert mi(variant, "unpack", variant.name) == (0, f"{variant.id} is not packed\n")
+    assert mi(variant, "unpack", variant.name) == Ran(0, f"{variant.id}: unpacked into artifacts.zarr\n", "")
+    assert mi(variant, "unpack", variant.name) == Ran(0, f"{variant.id} is not packed\n", "")
     assert tree(paths.artifacts) == before
-    assert mi(variant, "pack")[0] == 2
+    assert mi(variant, "pack").code == 2
 
 
 def test_an_added_checkpoint_costs_one_pass_all_the_same(make: Any, mi: Any) -> None:
@@ -63,8 +51,8 @@ def test_an_added_checkpoint_costs_one_pass_all_the_same(make: Any, mi: Any) -> 
     mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
     mi(variant, "pack", variant.name)
     make((0, 50, 100, 200, 400, 800))
-    code, said = mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
-    assert code == 0 and said.startswith("6 checkpoints, 1 forward pass, 1 result computed, 5 fresh")
+    ran = mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
+    assert ran.code == 0 and ran.out.startswith("6 checkpoints, 1 forward pass, 1 result computed, 5 fresh")
     assert not paths.packed.exists()
     data = ArtifactReader(paths).dataset("full", "tiny.means").load()
     other = make((0, 50, 100, 200, 400, 800), root=variant.workspace.root.parent / "other")
@@ -79,15 +67,15 @@ def test_cleaning_takes_stale_epochs_out_of_a_packed_variant(make: Any, mi: Any,
     mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
     mi(variant, "pack", variant.name)
     paths.checkpoint(50).unlink()
-    code, said = mi(variant, "clean", variant.name, "--dry-run")
-    assert code == 0 and "1 without a checkpoint" in said and paths.packed.exists()
-    code, said = mi(variant, "clean", variant.name, "--yes")
-    assert code == 0 and not paths.packed.exists()
+    ran = mi(variant, "clean", variant.name, "--dry-run")
+    assert ran.code == 0 and "1 without a checkpoint" in ran.out and paths.packed.exists()
+    ran = mi(variant, "clean", variant.name, "--yes")
+    assert ran.code == 0 and not paths.packed.exists()
     assert list(ArtifactReader(paths).committed("full", "tiny.means")) == [0, 100, 200, 400]
     mi(variant, "pack", variant.name)
     tiny.ANALYZERS["tiny.means"] = evolve(tiny.ANALYZERS["tiny.means"], version=99)
-    code, said = mi(variant, "clean", variant.name, "--yes")
-    assert code == 0 and "stale" in said
+    ran = mi(variant, "clean", variant.name, "--yes")
+    assert ran.code == 0 and "stale" in ran.out
     assert ArtifactReader(paths).analyzers("full") == []
 
 
@@ -96,7 +84,7 @@ def test_who_writes_meanwhile_is_waited_for_when_asked(make: Any, mi: Any) -> No
     paths = VariantPaths(variant.folder)
     mi(variant, "analyze", variant.name, "--analyzers", "tiny.means")
     with variant_lock(paths, "analyzing"):
-        assert mi(variant, "pack", variant.name)[0] == 2
+        assert mi(variant, "pack", variant.name).code == 2
         assert not paths.packed.exists()
         waiting = Thread(
             target=cli.run, args=(["-w", str(variant.workspace.root), "pack", "--all", "--wait"],)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi.cli import cli
 from mi.cli.picture import dot_lines, quoted, text_lines
 from mi.domain.analyzer import Analyzer
 from mi.domain.needs import ArtifactNeed, GradientNeed
@@ -205,38 +203,25 @@ def test_any_name_is_quoted_so_that_it_is_one_token(text: str) -> None:
     assert read == text
 
 
-@pytest.fixture
-def mi(capsys: pytest.CaptureFixture[str]) -> Any:
-    """``mi(variant, *arguments)``: exit code, standard output, standard error."""
-
-    def run(variant: Any, *arguments: str) -> tuple[int, str, str]:
-        code = cli.run(["-w", str(variant.workspace.root), "analyze", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
 def test_the_command_shows_the_graph_and_writes_nothing(make: Any, mi: Any) -> None:
     variant = make()
     before = sorted(variant.folder.rglob("*"))
-    code, out, _ = mi(variant, variant.name, "--dry-run", "--graph")
-    assert code == 0
-    assert out.splitlines() == text_lines([picture_of(make_plan(Session(), variant))])
-    assert "      <- tiny.means at the reference" in out
-    code, again, _ = mi(variant, variant.name, "--dry-run", "--graph", "text")
-    assert (code, again) == (0, out)
-    code, dot, _ = mi(variant, "--graph=dot", "--dry-run", variant.name)
-    assert code == 0
-    assert len(parse_dot(dot)[0]) == len(picture_of(make_plan(Session(), variant)).nodes)
+    ran = mi(variant, "analyze", variant.name, "--dry-run", "--graph")
+    assert ran.code == 0
+    assert ran.out.splitlines() == text_lines([picture_of(make_plan(Session(), variant))])
+    assert "      <- tiny.means at the reference" in ran.out
+    assert mi(variant, "analyze", variant.name, "--dry-run", "--graph", "text") == ran
+    ran = mi(variant, "analyze", "--graph=dot", "--dry-run", variant.name)
+    assert ran.code == 0
+    assert len(parse_dot(ran.out)[0]) == len(picture_of(make_plan(Session(), variant)).nodes)
     assert sorted(variant.folder.rglob("*")) == before
 
 
 def test_a_graph_of_what_is_done_at_once_is_refused(make: Any, mi: Any) -> None:
     variant = make()
-    code, out, err = mi(variant, variant.name, "--graph")
-    assert (code, out) == (2, "")
-    assert "--graph shows what would be done: give --dry-run with it" in err
-    code, _, err = mi(variant, variant.name, "--dry-run", "--graph", "svg")
-    assert code == 2
-    assert "'svg' is not one of 'text', 'dot'" in err
+    ran = mi(variant, "analyze", variant.name, "--graph")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--graph shows what would be done: give --dry-run with it" in ran.err
+    ran = mi(variant, "analyze", variant.name, "--dry-run", "--graph", "svg")
+    assert ran.code == 2
+    assert "'svg' is not one of 'text', 'dot'" in ran.err

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi.cli import cli
 from mi.domain.analyzer import Analyzer
 from mi.domain.needs import ArtifactNeed
 from mi.domain.output import Output
@@ -207,28 +206,21 @@ def test_threads_of_other_names_keep_them() -> None:
 
 
 @pytest.fixture
-def mi(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """``mi(variant, *arguments)`` in an empty folder: exit code, standard output, standard error."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-
-    def run(variant: Any, *arguments: str) -> tuple[int, str, str]:
-        code = cli.run(["-w", str(variant.workspace.root), "analyze", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is typed in an empty folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
 
 
-def test_the_command_prints_tables_and_says_where_the_trace_is(make: Any, mi: Any) -> None:
+def test_the_command_prints_tables_and_says_where_the_trace_is(make: Any, mi: Any, here: None) -> None:
     variant = make()
-    code, out, _ = mi(variant, variant.name, "--profile")
-    assert code == 0
-    assert "trace: mi-profile.json" in out
+    ran = mi(variant, "analyze", variant.name, "--profile")
+    assert ran.code == 0
+    assert "trace: mi-profile.json" in ran.out
     assert [path.name for path in Path().iterdir()] == ["mi-profile.json"]  # and no part of it
     assert set(check_trace(json.loads(Path("mi-profile.json").read_text()))) == {"main", "reader", "writer"}
-    lines = [line.split() for line in out.splitlines()]
+    lines = [line.split() for line in ran.out.splitlines()]
     heads = [words[0] for words in lines if words]
     for name in (*HAPPEN, REST, "wall", "reader:", "writer:", "tiny.means", "tiny.path"):
         assert name in heads, name
@@ -236,16 +228,16 @@ def test_the_command_prints_tables_and_says_where_the_trace_is(make: Any, mi: An
     assert shares.pop("wall") == 100
     assert shares.keys() == {*HAPPEN, REST}
     assert sum(shares.values()) == pytest.approx(100, abs=0.06 * len(shares))
-    assert out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes")
+    assert ran.out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes")
 
 
-def test_the_trace_goes_where_it_is_told(make: Any, mi: Any) -> None:
+def test_the_trace_goes_where_it_is_told(make: Any, mi: Any, here: None) -> None:
     variant = make()
-    code, out, _ = mi(variant, "--profile=there.json", variant.name)
-    assert code == 0
-    assert "trace: there.json" in out
+    ran = mi(variant, "analyze", "--profile=there.json", variant.name)
+    assert ran.code == 0
+    assert "trace: there.json" in ran.out
     check_trace(json.loads(Path("there.json").read_text()))
-    assert mi(variant, variant.name)[1].count("trace:") == 0
+    assert mi(variant, "analyze", variant.name).out.count("trace:") == 0
 
 
 @pytest.mark.parametrize(
@@ -256,10 +248,12 @@ def test_the_trace_goes_where_it_is_told(make: Any, mi: Any) -> None:
         ("folder.json", "it is a folder, expected a file in a folder that is there"),
     ],
 )
-def test_a_trace_that_cannot_be_is_refused_before_any_work(make: Any, mi: Any, file: str, said: str) -> None:
+def test_a_trace_that_cannot_be_is_refused_before_any_work(
+    make: Any, mi: Any, here: None, file: str, said: str
+) -> None:
     variant = make()
     Path("folder.json").mkdir()
-    code, out, err = mi(variant, variant.name, "--profile", file)
-    assert (code, out) == (2, "")
-    assert f"--profile {file!r}: {said}" in err
+    ran = mi(variant, "analyze", variant.name, "--profile", file)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"--profile {file!r}: {said}" in ran.err
     assert not VariantPaths(variant.folder).artifacts.exists()

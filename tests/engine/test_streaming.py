@@ -336,26 +336,15 @@ def test_an_analyzer_that_needs_a_streaming_one_runs_after_it(
     np.testing.assert_allclose(stored(variant, "tiny.after")["sum"], expected(variant, 400)["mean"].sum())
 
 
-def test_one_value_a_row_is_stored_like_any_output(
-    make: Any, streams: Any, tiny: Any, in_batches: BATCHES
-) -> None:
+def test_one_value_a_row_is_stored_like_any_output(make: Any, row_logits: str, in_batches: BATCHES) -> None:
     from mi_tiny.code import weights_at
 
-    tiny.ANALYZERS["tiny.rows"] = Analyzer(
-        id="tiny.rows",
-        version=1,
-        title="Rows",
-        function="mi_tiny.streams:RowLogits",
-        streaming=True,
-        sites=(Site("hook_logits", -1),),
-        outputs={"top": Output(("row",))},
-    )
     in_batches(4)
-    variant = make(epochs=(400,), analyzers=["tiny.rows"])
+    variant = make(epochs=(400,), analyzers=[row_logits])
     assert analyze([variant]).failures == []
     w = weights_at(variant.parameters, 400)
     logits = (w["embed"] @ w["inner"]).relu() @ w["outer"]
-    np.testing.assert_allclose(stored(variant, "tiny.rows")["top"], logits.amax(1), rtol=1e-5)
+    np.testing.assert_allclose(stored(variant, row_logits)["top"], logits.amax(1), rtol=1e-5)
 
 
 REFUSED = {

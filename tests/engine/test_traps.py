@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from attrs import frozen
-from transformer_lens.config import TransformerBridgeConfig
-from transformer_lens.model_bridge import TransformerBridge
+from bridges import Code, native
 
 from mi.domain.site import Site
 from mi.engine.batches import keep
@@ -19,35 +17,9 @@ from mi.errors import PlanError
 ROWS = 9
 
 
-@frozen
-class Code:
-    """What a resident model needs of a family's code."""
-
-    def load_weights(self, model: Any, weights: Any) -> None:
-        model.load_state_dict(weights, strict=True)
-
-
 @pytest.fixture(scope="module")
 def bridge() -> Any:
-    """Two layers, random weights."""
-    config = TransformerBridgeConfig(
-        d_model=8,
-        d_head=4,
-        n_heads=2,
-        n_layers=2,
-        n_ctx=3,
-        d_vocab=7,
-        d_vocab_out=7,
-        d_mlp=16,
-        act_fn="relu",
-        normalization_type=None,
-        init_weights=False,
-    )
-    model = TransformerBridge.boot_native(config, device="cpu").eval()
-    generator = torch.Generator().manual_seed(0)
-    state = {n: torch.randn(t.shape, generator=generator) / 2 for n, t in model.state_dict().items()}
-    model.load_state_dict(state, strict=True)
-    return model
+    return native(n_ctx=3)
 
 
 @pytest.fixture

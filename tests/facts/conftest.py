@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from attrs import frozen
-from transformer_lens.config import TransformerBridgeConfig
-from transformer_lens.model_bridge import TransformerBridge
+from bridges import Code, native
 from transformer_lens.model_bridge.sources import build_bridge_from_module
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
@@ -26,46 +24,6 @@ def still() -> Still:
         assert holds, f"the library has changed, see docs/libraries.md: {guard}"
 
     return check
-
-
-@frozen
-class Code:
-    """What a resident model needs of a family's code."""
-
-    build: Callable[[], Any]
-
-    def build_model(self, device: str) -> Any:
-        return self.build()
-
-    def load_weights(self, model: Any, weights: Any) -> None:
-        model.load_state_dict(weights, strict=True)
-
-
-def native() -> Any:
-    """Two layers, random weights, no network."""
-    config = TransformerBridgeConfig(
-        d_model=8,
-        d_head=4,
-        n_heads=2,
-        n_layers=2,
-        n_ctx=4,
-        d_vocab=7,
-        d_vocab_out=7,
-        d_mlp=16,
-        act_fn="relu",
-        normalization_type=None,
-        init_weights=False,
-    )
-    with torch.random.fork_rng(devices=[]):
-        model = TransformerBridge.boot_native(config, device="cpu").eval()
-    model.load_state_dict(drawn(model, 0), strict=True)
-    return model
-
-
-def drawn(model: Any, seed: int) -> dict[str, torch.Tensor]:
-    """Random weights for a model, under the names of its state dict."""
-    generator = torch.Generator().manual_seed(seed)
-    return {n: torch.randn(t.shape, generator=generator) / 2 for n, t in model.state_dict().items()}
 
 
 def neox_config() -> Any:
@@ -109,7 +67,7 @@ def neox() -> Any:
 @pytest.fixture
 def resident(bridge: Any) -> Resident:
     """The native bridge as the engine holds it."""
-    return Resident(Code(native), bridge, "cpu", "float32")  # type: ignore[arg-type]
+    return Resident(Code(), bridge, "cpu", "float32")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

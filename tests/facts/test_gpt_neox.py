@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from facts.conftest import Code, Still, bare_neox, wrapped_neox
+from bridges import Code
+from facts.conftest import Still, bare_neox, wrapped_neox
 
 from mi.domain.site import Site
 from mi.engine.capture import Resident

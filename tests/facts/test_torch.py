@@ -80,7 +80,7 @@ def test_safetensors_orders_metadata_at_random_and_our_files_are_the_same(
 
 
 def test_a_stacked_pass_equals_the_passes_one_by_one(bridge: Any, tokens: Any, still: Still) -> None:
-    from facts.conftest import drawn
+    from bridges import drawn
 
     states = [drawn(bridge, seed) for seed in (1, 2, 3)]
     names = [n for n, _ in bridge.original_model.named_parameters()]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 import transformer_lens
-from facts.conftest import Code, Still, drawn, native
+from bridges import Code, drawn, native
+from facts.conftest import Still
 from torch import nn
 from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
