@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from chromium import find, launch_arguments
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+# Before torch is imported: bits depend on the number of threads, and small matrices want one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shared machine may be slow at any moment; the same examples are tried each time.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +58,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page whose console errors and uncaught exceptions fail the test at its end."""
+    """A fresh page whose console errors and uncaught exceptions fail the test at its end.
+
+    A page that loses its server is one: ``with served(…) as site, closing(page):`` where the test ends it.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     problems: list[str] = []

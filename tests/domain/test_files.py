@@ -6,7 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,21 +44,30 @@ def test_a_kill_leaves_the_old_content_or_the_new(
     assert path.read_bytes() == expected
 
 
+# Until standard input is closed.
+WRITING = """
+import itertools, select, sys
+from pathlib import Path
+from mi.domain.jsonfile import write_json
+for n in itertools.count(1):
+    write_json(Path(sys.argv[1]), {"n": n, "pad": "x" * (n * 997 % 50_000)})
+    if select.select([sys.stdin], [], [], 0)[0]:
+        break
+"""
+
+
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_json(path, {"n": 0, "pad": ""})
-    writer = (
-        "import sys\nfrom pathlib import Path\nfrom mi.domain.jsonfile import write_json\n"
-        "for n in range(1, 300): write_json(Path(sys.argv[1]), {'n': n, 'pad': 'x' * (n * 997 % 50_000)})\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", writer, str(path)])
+    process = subprocess.Popen([sys.executable, "-c", WRITING, str(path)], stdin=subprocess.PIPE)
+    assert process.stdin is not None
     seen = set()
-    while process.poll() is None:
+    while len(seen) < 50:  # as many contents as that, while it writes
+        assert process.poll() is None
         seen.add(read_json(path)["n"])
-        time.sleep(0.0005)
-    assert process.returncode == 0
-    assert len(seen) > 5
-    assert read_json(path)["n"] == 299
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert read_json(path)["n"] >= max(seen)
     assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
 

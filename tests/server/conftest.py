@@ -61,7 +61,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             ]
             panels += [Panel(visualization="sample.right"), Panel(visualization="core.losses", width=12)]
             save_report(Report(name="trouble", title="Trouble", probe="full", panels=tuple(panels)), reports)
-            slow = Panel(visualization="trouble.slow", options={"seconds": 3.0})
+            slow = Panel(visualization="trouble.slow", options={"waits": True})
             save_report(Report(name="slow", probe="full", panels=(slow,)), reports)
             save_report(Report(name="empty", probe="full"), reports)
             save_report(Report(name="no_probe", probe="none", panels=tuple(panels[-2:])), reports)

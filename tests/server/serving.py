@@ -57,7 +57,7 @@ class Served:
         body: bytes | None = None,
     ) -> Answer:
         """One request as written: the path is not normalized, ``Host`` is ours unless given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         given = {"Host": f"127.0.0.1:{self.port}"} | dict(headers or {})
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -108,10 +108,11 @@ def served(workspace: Workspace, **options: Any) -> Iterator[Served]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="served")
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(120)
     assert "running" in box
     try:
         yield Served(box["running"], box["loop"])
     finally:
         box["loop"].call_soon_threadsafe(box["stop"].set)
-        thread.join(30)
+        thread.join(120)
+        assert not thread.is_alive()

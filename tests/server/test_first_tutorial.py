@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +68,16 @@ def test_the_file_has_ten_lines() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Modules of local plugins go with the test."""
+    yield
+    for name in [n for n in sys.modules if n.startswith("mi_local_")]:
+        del sys.modules[name]
+
+
 @pytest.mark.browser
+@pytest.mark.usefixtures("forgotten")
 def test_the_tutorial_as_printed(
     modular: Served, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +101,7 @@ def test_the_tutorial_as_printed(
 
     variant = mi.open(root).variants(MODULAR)[0]
     fraction = variant.artifacts("modular_arithmetic.neuron_frequencies")["fraction"]
-    with served(Workspace.open(root), dev=print) as site:
+    with served(Workspace.open(root), dev=print) as site, closing(page):
         page.goto(f"{site.url}/report?family={MODULAR}&variant={variant.name}&epoch=60")
         now = bar_heights(page, fraction.sel(epoch=60).mean("neuron").values, "VBar")
         assert now["x"] == fraction["freq"].values.tolist()
@@ -113,5 +124,3 @@ def test_the_tutorial_as_printed(
         file.write_text(text)
         bar_heights(page, fraction.sel(epoch=60).mean("neuron").values, "VBar")
         page.screenshot(path=tmp_path / "panel.png")
-    for name in [n for n in sys.modules if n.startswith("mi_local_")]:
-        del sys.modules[name]

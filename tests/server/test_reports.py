@@ -15,7 +15,6 @@ from server.samples import add_variant
 from server.serving import Answer, Served, served
 
 from mi.domain.workspace import Workspace
-from mi.server.limits import HURRIED_LIFETIME_MS
 from mi.server.query import REPORT_PATH
 
 N7 = f"/report?family={FAMILY}&variant=n7_seed0"
@@ -155,25 +154,24 @@ def test_one_command_mends_all_panels_that_lack_artifacts(modular: Served) -> No
 
 
 def test_a_slow_page_holds_up_no_other(lab: Served) -> None:
+    from mi_trouble import GO, WAITING
+
     answers: list[Answer] = []
     slow = threading.Thread(target=lambda: answers.append(lab.get(f"{N7}&report=slow")))
-    started = time.monotonic()
     slow.start()
-    time.sleep(0.5)
-    waits = []
-    for path in ("/healthz", "/", "/assets/server.css", N7):
-        before = time.monotonic()
-        assert lab.get(path).status == 200
-        waits.append(time.monotonic() - before)
-    others = time.monotonic() - started
-    slow.join(60)
+    try:
+        assert WAITING.wait(60)
+        for path in ("/healthz", "/", "/assets/server.css", N7):
+            assert lab.get(path).status == 200
+        assert answers == []
+    finally:
+        GO.set()
+        slow.join(60)
     assert answers[0].status == 200
-    assert time.monotonic() - started >= 3
-    assert others < 3, f"others waited {waits}"
     clear(lab)
 
 
-def test_pages_are_limited_and_left_ones_make_room(tmp_path: Path, sample_only: None) -> None:
+def test_pages_are_limited_and_left_ones_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "ws"
     assert run("init", str(folder)).code == 0
     assert run("-w", str(folder), "families", "add", FAMILY).code == 0
@@ -181,13 +179,15 @@ def test_pages_are_limited_and_left_ones_make_room(tmp_path: Path, sample_only: 
     add_variant(workspace, FAMILY, {"size": 7}, last=10)
     with served(workspace) as site:
         site.running.site.max_sessions = 2
+        monkeypatch.setattr("mi.server.limits.HURRIED_LIFETIME_MS", 60_000)
         assert [site.get(N7).status for _ in range(2)] == [200, 200]
         full = site.get(N7)
         assert full.status == 503
         assert full.headers["Retry-After"] == "10"
         assert "Too many open pages" in full.body
         assert site.get("/").status == 200
-        time.sleep(HURRIED_LIFETIME_MS / 1000 + 0.2)
+        monkeypatch.setattr("mi.server.limits.HURRIED_LIFETIME_MS", 100)
+        time.sleep(0.2)  # longer than that, whatever the machine is doing
         assert site.get(N7).status == 200
         shutil.rmtree(folder / "results" / FAMILY)
         assert site.get(N7).status == 404

@@ -26,6 +26,7 @@ from mi.store.lock import is_locked
 
 EPOCHS = range(0, 400, 10)
 SLOW = {"MI_TINY_SLEEP": "0.01"}
+SLOWER = {"MI_TINY_SLEEP": "0.2"}  # of what is ended long before it is done
 MANY = 4
 
 
@@ -125,7 +126,7 @@ def test_two_that_wait_for_the_same_variants_in_another_order_both_end(
 def test_the_lock_of_a_killed_process_is_free_at_once(server: Server, tmp_path: Path) -> None:
     root = tmp_path / "ws"
     paths = workspace(root, EPOCHS)
-    child = server.start(order(root, ANALYZE, environment=SLOW))
+    child = server.start(order(root, ANALYZE, environment=SLOWER))
     _until(lambda: paths.commits.exists())
     assert is_locked(paths)
     os.kill(child, signal.SIGKILL)
@@ -138,7 +139,7 @@ def test_the_lock_of_a_killed_process_is_free_at_once(server: Server, tmp_path: 
 def test_ctrl_c_keeps_what_is_done_and_exits_130(server: Server, truth: Visible, tmp_path: Path) -> None:
     root = tmp_path / "ws"
     paths = workspace(root, EPOCHS)
-    child = server.start(order(root, ANALYZE, environment=SLOW))
+    child = server.start(order(root, ANALYZE, environment=SLOWER))
     _until(lambda: bool(list(paths.commits.glob("full/tiny.means/*.json"))))
     os.kill(child, signal.SIGINT)
     assert server.wait(child).code == 130
@@ -157,7 +158,7 @@ def test_training_and_analyzing_exclude_each_other(server: Server, tmp_path: Pat
     families = Path(__file__).parent.parent / "training" / "site" / "mi_lines" / "families"
     shutil.copytree(families / "lines", tmp_path / "model_families" / "lines")
     (tmp_path / "results").mkdir()
-    train = ("train", "lines", "--set", "pause=0.05", "--epochs", "40")
+    train = ("train", "lines", "--set", "pause=0.05", "--epochs", "4000")  # until it is told to stop
     paths = VariantPaths(tmp_path / "results" / "lines" / "seed0_pause0.05")
     child = server.start(order(tmp_path, train))
     _until(lambda: paths.checkpoint(0).exists())
@@ -165,7 +166,8 @@ def test_training_and_analyzing_exclude_each_other(server: Server, tmp_path: Pat
         output = tmp_path / command[0]
         assert server.run(order(tmp_path, command, output=output)).code == 2
         assert "another process is training it (process " in output.read_text()
-    assert server.wait(child).code == 0
+    os.kill(child, signal.SIGINT)
+    assert server.wait(child).code == 130
 
 
 def test_a_report_served_meanwhile_never_shows_half_an_epoch(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from attrs import define, evolve, field
-from unwaited import Device, WaitError, unwaited
+from waiting.unwaited import Device, WaitError, unwaited
 
 from mi.domain.workspace import Workspace
 from mi.engine.analyze import analyze

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from typing import Any
 
 from mi import Family, Field, Option, Visualization, hookimpl
+
+WAITING, GO = threading.Event(), threading.Event()  # a slow frame is being made; it may be done
 
 
 def raises(data: Any, epoch: int, options: dict[str, Any]) -> dict[str, Any]:
@@ -17,7 +19,9 @@ def leaves(data: Any, epoch: int, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def slow(data: Any, epoch: int, options: dict[str, Any]) -> dict[str, Any]:
-    time.sleep(options["seconds"] / len(data.epochs))
+    if options["waits"]:
+        WAITING.set()
+        assert GO.wait(120)
     return {"said": f"epoch {epoch}"}
 
 
@@ -38,7 +42,7 @@ def no_figure(sources: dict[str, Any], context: Any, options: dict[str, Any]) ->
 @hookimpl
 def visualize(family: Family) -> list[Visualization]:
     text, points = {"said": Field("text")}, {"points": Field("points", ("n",))}
-    seconds = {"seconds": Option(type="float", default=0.0)}
+    waits = {"waits": Option(type="bool", default=False)}
 
     def bad(name: str, fields: dict[str, Field], figure: str = "figure", **more: Any) -> Visualization:
         function = "slow" if more else name
@@ -55,6 +59,6 @@ def visualize(family: Family) -> list[Visualization]:
         bad("raises", text),
         bad("leaves", text),
         bad("ragged", points),
-        bad("slow", text, options=seconds),
-        bad("no_figure", text, "no_figure", options=seconds),
+        bad("slow", text, options=waits),
+        bad("no_figure", text, "no_figure", options=waits),
     ]
