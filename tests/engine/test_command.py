@@ -77,14 +77,14 @@ def test_a_dry_run_says_what_analyzers_cost_and_that_few_checkpoints_are_chosen(
     tiny.ANALYZERS["tiny.grid"] = evolve(tiny.ANALYZERS["tiny.grid"], checkpoints=2)
     tiny.ANALYZERS["tiny.norms"] = evolve(tiny.ANALYZERS["tiny.norms"], cost=lambda n: n["none"])
     variant = make()
-    _, out, _ = mi(variant, variant.name, "--dry-run")
-    assert "tiny.grid: 2 checkpoints, 984 B (never computed), 11 MFLOP a checkpoint\n" in out
-    assert "tiny.path: trajectory, stale, 10 FLOP\n" in out
-    assert "tiny.norms of plugin tiny (mi-tiny 1.0): its cost raised KeyError: 'none'" in out
-    assert "tiny.means: 5 checkpoints, 130 B (never computed)\n" in out
-    mi(variant, variant.name)
-    _, out, _ = mi(variant, variant.name, "--dry-run")
-    assert "FLOP" not in out
+    ran = mi(variant, "analyze", variant.name, "--dry-run")
+    assert "tiny.grid: 2 checkpoints, 984 B (never computed), 11 MFLOP a checkpoint\n" in ran.out
+    assert "tiny.path: trajectory, stale, 10 FLOP\n" in ran.out
+    assert "tiny.norms of plugin tiny (mi-tiny 1.0): its cost raised KeyError: 'none'" in ran.out
+    assert "tiny.means: 5 checkpoints, 130 B (never computed)\n" in ran.out
+    mi(variant, "analyze", variant.name)
+    ran = mi(variant, "analyze", variant.name, "--dry-run")
+    assert "FLOP" not in ran.out
 
 
 def test_a_bad_declaration_is_shown_by_a_dry_run_and_fails_the_command(make: Any, mi: Any, tiny: Any) -> None:
