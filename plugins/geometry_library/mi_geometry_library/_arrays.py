@@ -4,6 +4,8 @@ A result is of the same kind, dtype and device as the array that was given, beca
 through the array's own namespace (https://data-apis.org/array-api). Small matrices are decomposed in float64.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import array_api_compat
@@ -11,6 +13,8 @@ import numpy as np
 
 # The array API has no common type to annotate with (numpy and torch share no base class).
 Array = Any
+
+_SMALL = 256  # rows or columns, whichever are fewer
 
 
 def namespace(x: Array) -> Any:
@@ -56,3 +60,24 @@ def transposed(x: Array) -> Array:
     """The last two axes exchanged."""
     xp = array_api_compat.array_namespace(x)
     return xp.matrix_transpose(x)
+
+
+@contextmanager
+def one_thread(*matrices: Array) -> Iterator[None]:
+    """One torch thread while small matrices (…, m, n) on the CPU are decomposed.
+
+    A decomposition is thousands of short steps, and threads that wait for one another in each take several
+    times as long as one alone (3.5 times, at 128 × 512). Large matrices, whose steps are long, keep them all.
+    """
+    small = all(min(matrix.shape[-2:]) <= _SMALL for matrix in matrices)
+    if not small or not all(array_api_compat.is_torch_array(m) and m.device.type == "cpu" for m in matrices):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

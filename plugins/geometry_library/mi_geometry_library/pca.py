@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_geometry_library._arrays import Array, divide, like, namespace, transposed, wide
+from mi_geometry_library._arrays import Array, divide, like, namespace, one_thread, transposed, wide
 
 # Two components are tied where the smaller variance is more than this part of the larger.
 TIE = 0.75
@@ -61,7 +61,8 @@ def descending(gram: Array, count: int) -> tuple[Array, Array]:
     Values within rounding of 0 are 0; missing ones, where n is below ``count``, are 0 with vectors of 0.
     """
     xp = namespace(gram)
-    values, vectors = xp.linalg.eigh(gram)
+    with one_thread(gram):
+        values, vectors = xp.linalg.eigh(gram)
     values, vectors = xp.flip(values, axis=0)[:count], xp.flip(vectors, axis=1)[:, :count]
     n = gram.shape[0]
     floor = n * float(xp.finfo(gram.dtype).eps) * xp.max(xp.abs(values))

@@ -3,7 +3,7 @@
 Matrices are the last two axes; all other axes are kept.
 """
 
-from mi_geometry_library._arrays import Array, divide, namespace, transposed
+from mi_geometry_library._arrays import Array, divide, namespace, one_thread, transposed
 
 
 def singular_values(matrix: Array) -> Array:
@@ -15,7 +15,8 @@ def singular_values(matrix: Array) -> Array:
     xp = namespace(matrix)
     if matrix.ndim < 2:
         raise ValueError(f"needs a matrix, not the shape {tuple(matrix.shape)}")
-    return xp.linalg.svdvals(matrix)
+    with one_thread(matrix):
+        return xp.linalg.svdvals(matrix)
 
 
 def product_singular_values(left: Array, right: Array) -> Array:
@@ -33,7 +34,8 @@ def product_singular_values(left: Array, right: Array) -> Array:
             f"needs factors (m, k) and (n, k) with m, n of at least k, not {tuple(left.shape)} and "
             f"{tuple(right.shape)}"
         )
-    core = xp.matmul(xp.linalg.qr(left)[1], transposed(xp.linalg.qr(right)[1]))
+    with one_thread(left, right):
+        core = xp.matmul(xp.linalg.qr(left)[1], transposed(xp.linalg.qr(right)[1]))
     return singular_values(core)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from geometry_kinds import Kind
 from geometry_reference import rotation
 from hypothesis import given
@@ -67,3 +68,26 @@ def test_zero_has_no_dimension_and_odd_shapes_are_refused() -> None:
         singular_values(np.zeros(3))
     with pytest.raises(ValueError, match="factors"):
         product_singular_values(np.zeros((2, 3)), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize(("size", "threads"), [(20, 1), (300, 3)])
+def test_small_matrices_are_decomposed_by_one_thread(
+    size: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    plain = torch.linalg.svdvals
+
+    def watched(matrix: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return plain(matrix)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        monkeypatch.setattr("array_api_compat.torch.linalg.svdvals", watched)
+        values = singular_values(torch.ones(size, size))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [threads]
+    assert values[0] == pytest.approx(size)
