@@ -101,11 +101,13 @@ def test_losses_of_the_training_are_those_of_the_stored_answers(analyzed: Analyz
     np.testing.assert_allclose(spectrum["share"].values.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["attention_scores", "attention_pattern", "effective_dimension"])
+@pytest.mark.parametrize(
+    "name", ["attention_scores", "attention_pattern", "effective_dimension", "head_ablation"]
+)
 def test_asked_for_attention_it_says_that_it_has_none(analyzed: Analyzed, name: str) -> None:
     variant, _ = analyzed
     if variant.family.name == "symmetric_group_composition":
         assert f"modular_arithmetic.{name}" not in variant.workspace.host.analyzers(variant.family)
         return
-    with pytest.raises(PlanError, match="not applicable: the network has no attention"):
+    with pytest.raises(PlanError, match=r"not applicable: .*attention"):
         analyze([variant], analyzers=[f"modular_arithmetic.{name}"])

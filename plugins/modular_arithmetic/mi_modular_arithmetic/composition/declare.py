@@ -19,6 +19,7 @@ IRREP_WEIGHTS = Analyzer(
     description="Energy share of each irrep of S_n in the embeddings, in what the neurons read of them and "
     "in the unembedding.",
     function=f"{PACKAGE}.analyzers:irrep_weights",
+    cost=f"{PACKAGE}.costs:irrep_weights",
     weights=True,
     context=("degree",),
     coordinates=f"{PACKAGE}.analyzers:matrices",
@@ -39,6 +40,7 @@ IRREP_NEURONS = Analyzer(
     description="Share of each neuron's activation energy over (left, right) in each irrep of S_n; the "
     "strongest one.",
     function=f"{PACKAGE}.analyzers:irrep_neurons",
+    cost=f"{PACKAGE}.costs:irrep_neurons",
     sites=(Site("blocks.0.mlp.hook_post", -1),),
     probe=ProbeNeed(axes=SIDES, complete=True),
     context=("degree",),
@@ -67,6 +69,7 @@ IRREP_LOGITS = Analyzer(
     description="How much of the character χ_ρ(a b c⁻¹) is in the logits, and how much of each irrep over "
     "the answers c (Chughtai, Chan & Nanda 2023).",
     function=f"{PACKAGE}.analyzers:irrep_logits",
+    cost=f"{PACKAGE}.costs:irrep_logits",
     sites=(Site("unembed.hook_out", -1),),
     probe=ProbeNeed(axes=SIDES, complete=True, labels=True),
     context=("degree",),
