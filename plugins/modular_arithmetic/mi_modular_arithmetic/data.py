@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mi.errors import ParameterError
 
 # What training measures; ``weight_norm`` is the sum of squared weights.
 METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-
-
-def period_of(parameters: Mapping[str, Any]) -> int:
-    """The length of the cyclic axes of a variant with these domain parameters."""
-    return int(parameters["prime"])
 
 
 def train_size(p: int, fraction: float) -> int:

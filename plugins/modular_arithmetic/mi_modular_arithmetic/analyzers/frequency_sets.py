@@ -8,7 +8,7 @@ import numpy as np
 
 from mi.errors import ParameterError, unknown
 from mi_fourier_library import canonical, jaccard, margin, matched
-from mi_modular_arithmetic.data import period_of
+from mi_modular_arithmetic.modular_pairs import group_of
 
 if TYPE_CHECKING:
     from mi.engine.family_data import FamilyData, FamilySubject
@@ -21,7 +21,7 @@ def coordinates(subject: FamilySubject, *, anchor: str) -> dict[str, range]:
     """``place``: rank of a key frequency within its set, as long as the largest period allows."""
     if anchor and anchor not in subject.parameters:
         raise unknown("variant that takes part (option anchor)", anchor, subject.parameters)
-    most = max((period_of(p) // 2 for p in subject.parameters.values()), default=0)
+    most = max((group_of(p).size // 2 for p in subject.parameters.values()), default=0)
     return {"place": range(most)}
 
 
@@ -29,7 +29,7 @@ def frequency_sets(data: FamilyData, *, anchor: str) -> dict[str, Any]:
     """One row a variant, in the order of ``data.variants``; see the declaration."""
     places = len(coordinates(data.subject, anchor=anchor)["place"])
     keys = {name: _key(data, name) for name in data.variants}
-    periods = {name: period_of(data.parameters[name]) for name in data.variants}
+    periods = {name: group_of(data.parameters[name]).size for name in data.variants}
     rows = [_row(data, name, keys, periods, anchor) for name in data.variants]
     padded = ("key_frequencies", "canonical_frequencies", "matched_frequencies")
     return {
