@@ -18,13 +18,15 @@ import xarray as xr
 from attrs import evolve
 
 from mi.domain.checkpoint import Checkpoint
-from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.batches import keep
 from mi.engine.bench import Bench
+from mi.engine.capture import Resident
 from mi.engine.data import CheckpointData, TrajectoryData
 from mi.engine.item import Item
+from mi.engine.model import Model
 from mi.engine.resolve import set_up
+from mi.engine.shares import wanted_epochs
 from mi.refs import resolve
 from mi.store.checkpoints import list_checkpoints, load_tensors
 from mi.store.layout import VariantPaths
@@ -54,6 +56,9 @@ class Loop:
         self.tokens = torch.tensor(bench.probe.tokens, device=device)
         checkpoints = list_checkpoints(VariantPaths(bench.variant.folder))
         self.order = [checkpoints[-1], *checkpoints[:-1]]  # the reference first
+        self.resident = Resident(bench.variant.code, self.model, device, "float32")
+        epochs = tuple(c.epoch for c in checkpoints)
+        self.wanted = wanted_epochs(bench, epochs, epochs[-1], by_name=False)  # some run at few checkpoints
         self.passes = 0
         self.seconds: dict[str, float] = {}
 
@@ -71,14 +76,20 @@ class Loop:
     def trajectories(self) -> list[Item]:
         return [item for item in self.bench.items.values() if item.analyzer.scope == "trajectory"]
 
-    def capture(self, checkpoint: Checkpoint, sites: Sequence[Site]) -> tuple[Any, Any]:
+    def at(self, checkpoint: Checkpoint) -> list[Item]:
+        """The analyzers that run there."""
+        return [item for item in self.moments if checkpoint.epoch in self.wanted[item.id]]
+
+    def capture(self, checkpoint: Checkpoint, items: Sequence[Item]) -> tuple[Any, Any]:
         """Weights, and activations at the sites after one pass; no pass without a site."""
+        sites = tuple(dict.fromkeys(site for item in items for site in item.sites))
         with self.spent("load"):
             weights = load_tensors(checkpoint.path, self.device)
+        if sites or any(item.analyzer.model for item in items):
+            with self.spent("load"):
+                self.resident.load(weights)
         if not sites:
             return weights, {}
-        with self.spent("load"):
-            self.bench.variant.code.load_weights(self.model, weights)
         hooks = {site.hook for site in sites}
         self.passes += 1
         with self.spent("forward"), torch.inference_mode():
@@ -113,6 +124,7 @@ class Loop:
             artifacts={n.analyzer: self.tensors(done[n.analyzer]) for n in needs if n.at == "checkpoint"},
             reference={n.analyzer: self.tensors(first[n.analyzer]) for n in needs if n.at == "reference"},
             derive=derive,
+            model=Model(self.resident, weights) if item.analyzer.model else None,
         )
         with self.spent(item.id), torch.no_grad():
             return dict(item.function(data, **item.options))
@@ -122,7 +134,7 @@ class Loop:
 
     def span(self, item: Item, read: Mapping[str, Mapping[int, Mapping[str, np.ndarray]]]) -> dict[str, Any]:
         """A trajectory analyzer's results, from the arrays of all epochs."""
-        epochs = tuple(sorted(c.epoch for c in self.order))
+        epochs = tuple(c.epoch for c in sorted(self.order) if all(c.epoch in held for held in read.values()))
         data = {
             need.analyzer: self.dataset(need.analyzer, epochs, read[need.analyzer])
             for need in item.analyzer.artifacts
@@ -151,18 +163,18 @@ def host(value: Any) -> np.ndarray:
 def bare(bench: Bench, device: str = "cpu") -> Loop:
     """One pass a checkpoint with the union of the sites; every analyzer; nothing stored."""
     loop = Loop(bench, device)
-    sites = tuple(dict.fromkeys(site for item in loop.moments for site in item.sites))
     wanted = {need.analyzer for item in loop.trajectories for need in item.analyzer.artifacts}
     kept: dict[str, dict[int, dict[str, np.ndarray]]] = {id: {} for id in wanted}
     first: Results = {}
     for checkpoint in loop.order:
-        captured = loop.capture(checkpoint, sites)
+        items = loop.at(checkpoint)
+        captured = loop.capture(checkpoint, items)
         done: Results = {}
         memo: Results = {}
-        for item in loop.moments:
+        for item in items:
             done[item.id] = loop.call(item, checkpoint, captured, done, first or done, memo)
         first = first or done
-        for id in wanted:
+        for id in wanted & done.keys():
             kept[id][checkpoint.epoch] = loop.plain(bench.items[id], done[id])
     for item in loop.trajectories:
         loop.span(item, kept)
@@ -180,16 +192,16 @@ def naive(bench: Bench, folder: Path, device: str = "cpu") -> Loop:
     folder.mkdir(parents=True)
     reference = loop.order[0].epoch
     for item in loop.moments:
-        for checkpoint in loop.order:
+        for checkpoint in (c for c in loop.order if c.epoch in loop.wanted[item.id]):
             needs = [n.analyzer for n in item.analyzer.artifacts]
             done = {need: read(npz(folder, need, checkpoint.epoch)) for need in needs}
             first = {need: read(npz(folder, need, reference)) for need in needs}
-            found = loop.call(item, checkpoint, loop.capture(checkpoint, item.sites), done, first, {})
+            found = loop.call(item, checkpoint, loop.capture(checkpoint, [item]), done, first, {})
             with loop.spent("save"):
                 write(npz(folder, item.id, checkpoint.epoch), loop.plain(item, found))
     for item in loop.trajectories:
         held = {
-            need.analyzer: {c.epoch: read(npz(folder, need.analyzer, c.epoch)) for c in loop.order}
+            need.analyzer: {e: read(npz(folder, need.analyzer, e)) for e in loop.wanted[need.analyzer]}
             for need in item.analyzer.artifacts
         }
         found = loop.span(item, held)

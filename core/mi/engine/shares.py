@@ -58,14 +58,16 @@ def share(
     Where the epochs were not chosen ``by_name``, analyzers that run at few checkpoints choose some of them.
     """
     moments = [i for i in bench.items.values() if i.analyzer.scope == "checkpoint"]
-    wanted = _wanted(bench, chosen, reference, by_name)
+    wanted = wanted_epochs(bench, chosen, reference, by_name)
     work: dict[str, Work] = {}
     for item in moments:
         work[item.id] = _work(bench, item, work, digests, reference, wanted[item.id], known)
     return work, wanted
 
 
-def _wanted(bench: Bench, chosen: tuple[int, ...], reference: int, by_name: bool) -> dict[str, set[int]]:
+def wanted_epochs(
+    bench: Bench, chosen: tuple[int, ...], reference: int, by_name: bool
+) -> dict[str, set[int]]:
     """Epochs at which each checkpoint-scope analyzer is wanted: those asked for, and where others need it."""
     wanted = {
         id: set(spread(chosen, None if by_name else item.analyzer.checkpoints))
