@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mi.errors import NotApplicableError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from mi.engine.data import Subject
@@ -80,3 +81,28 @@ def operand_rows(weights: Mapping[str, torch.Tensor], n: int) -> tuple[tuple[str
 def readout(weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """What the neurons are multiplied with to give their part of the logits, W_L: (neurons, classes)."""
     return weights["W_out"] @ weights["W_U"] if "W_out" in weights else weights["W_U"]
+
+
+def neuron_inputs(weights: Mapping[str, torch.Tensor], elements: np.ndarray) -> torch.Tensor:
+    """What each operand adds to the neurons before their activation, θ_a and θ_b: (2, n, neurons).
+
+    Of a transformer on the mean over all pairs: θ_j = Σ_h ā_{h,j} W_E W_V^h W_O^h W_in with ā the
+    attention of '=' to the operand j. Of an MLP exactly: embedding times W_in.
+
+    Args:
+        weights: of a network of either kind.
+        elements: tokens of the operands in group order, (n,).
+    """
+    import torch
+
+    from mi_fourier_library import in_order
+
+    if "W_pos" not in weights:
+        from mi_modular_arithmetic.mlp import operand_tables
+
+        return torch.stack([in_order(table, elements, 0) for table in operand_tables(weights)])
+    from mi_modular_arithmetic.analyzers.attention import mean_attention, scores_of, written_by_heads
+
+    numbers = in_order(weights["W_E"], elements, 0)  # (n, d)
+    attention = mean_attention(*scores_of(weights, numbers))  # (heads, 2)
+    return torch.einsum("hj,hnm->jnm", attention, written_by_heads(weights, numbers))

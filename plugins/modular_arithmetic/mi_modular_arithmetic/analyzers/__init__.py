@@ -17,6 +17,7 @@ from mi_modular_arithmetic.analyzers.declare_circuit import (
     NEURON_TIMELINE,
 )
 from mi_modular_arithmetic.analyzers.declare_variants import FREQUENCY_SETS, GROK_SUMMARY
+from mi_modular_arithmetic.analyzers.declare_weights import FREQUENCY_BOARD, PAIR_PARTS, PHASE_ALIGNMENT
 
 __all__ = [
     "ACCURACY_GRID",
@@ -25,6 +26,7 @@ __all__ = [
     "ATTENTION_SCORES",
     "EFFECTIVE_DIMENSION",
     "FREQUENCY_ABLATION",
+    "FREQUENCY_BOARD",
     "FREQUENCY_SETS",
     "GRADUATION",
     "GROK_SUMMARY",
@@ -32,6 +34,8 @@ __all__ = [
     "LOGIT_SPECTRUM",
     "NEURON_FREQUENCIES",
     "NEURON_TIMELINE",
+    "PAIR_PARTS",
+    "PHASE_ALIGNMENT",
     "PROGRESS_MEASURES",
 ]
 
@@ -49,4 +53,7 @@ ANALYZERS = (
     FREQUENCY_SETS,
     FREQUENCY_ABLATION,
     HEAD_ABLATION,
+    PHASE_ALIGNMENT,
+    FREQUENCY_BOARD,
+    PAIR_PARTS,
 )

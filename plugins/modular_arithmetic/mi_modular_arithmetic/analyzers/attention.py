@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions, in_order
@@ -27,22 +28,53 @@ def attention_scores(data: CheckpointData) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    W = data.weights
-    numbers = in_order(W["W_E"], data.context["elements"], 0)  # (n, d)
+    numbers = in_order(data.weights["W_E"], data.context["elements"], 0)  # (n, d)
+    score, score_equals = scores_of(data.weights, numbers)
+    written = written_by_heads(data.weights, numbers)
+    return {
+        "score": score,
+        "score_equals": score_equals,
+        "share": energy_share(score, axis=-1, keep_other_axes=True),
+        "phase": amplitude_phase(score, axis=-1).phase,
+        "ov_share": torch.stack([energy_share(one, axis=0) for one in written]),
+    }
+
+
+def scores_of(W: Mapping[str, torch.Tensor], numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores from '=': to each of the embedded numbers (n, d) at each operand's position, and to itself.
+
+    (heads, 2, n) and (heads,): see :func:`attention_scores`.
+    """
+    import torch
+
     equals = W["W_E"][-1] + W["W_pos"][2]  # (d,)
     query = torch.einsum("d,hdk->hk", equals, W["W_Q"])
     # What a residual vector is multiplied with to give its score: (h, d)
     key = torch.einsum("hdk,hk->hd", W["W_K"], query) / math.sqrt(W["W_K"].shape[-1])
     inputs = numbers + W["W_pos"][:2, None]  # (2, n, d)
-    score = torch.einsum("jnd,hd->hjn", inputs, key)
-    written = torch.einsum("nd,hdk->hnk", numbers, W["W_V"]) @ (W["W_O"] @ W["W_in"])  # (h, n, neurons)
-    return {
-        "score": score,
-        "score_equals": key @ equals,
-        "share": energy_share(score, axis=-1, keep_other_axes=True),
-        "phase": amplitude_phase(score, axis=-1).phase,
-        "ov_share": torch.stack([energy_share(one, axis=0) for one in written]),
-    }
+    return torch.einsum("jnd,hd->hjn", inputs, key), key @ equals
+
+
+def written_by_heads(W: Mapping[str, torch.Tensor], numbers: torch.Tensor) -> torch.Tensor:
+    """What each head would write into the neurons if it attended to one number alone: (heads, n, neurons)."""
+    import torch
+
+    return torch.einsum("nd,hdk->hnk", numbers, W["W_V"]) @ (W["W_O"] @ W["W_in"])
+
+
+def mean_attention(score: torch.Tensor, score_equals: torch.Tensor) -> torch.Tensor:
+    """Attention from '=' to each operand, averaged over all pairs (a, b): (heads, 2)."""
+    import torch
+
+    heads, _, n = score.shape
+    rows = torch.stack(
+        [
+            score[:, 0, :, None].expand(heads, n, n),
+            score[:, 1, None, :].expand(heads, n, n),
+            score_equals[:, None, None].expand(heads, n, n),
+        ]
+    )  # (position, heads, a, b)
+    return rows.softmax(dim=0)[:2].mean(dim=(2, 3)).T
 
 
 def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:

@@ -47,3 +47,25 @@ def head_ablation(n: Sizes, **options: Any) -> float:
     """What one head changes in neurons and logits, head by head."""
     one = 2.0 * n["row"] * (n["d_head"] + n["neuron"]) * (n["residue"])
     return n["head"] * (one + 2.0 * n["row"] * n["d_head"] * n["neuron"] + _verdict(n))
+
+
+def phase_alignment(n: Sizes, **options: Any) -> float:
+    """Products of the weights, transforms over operands and answers, amplitudes and phases."""
+    d, M, N = n.get("feature", n["neuron"]), n["neuron"], n["residue"]
+    heads, k = n.get("head", 0), n.get("d_head", 0)
+    written = 2.0 * heads * (N * d * k + k * d * M + N * k * M) + 2.0 * 2 * heads * N * M
+    pattern = heads * N * N * 3 * EXP
+    return written + pattern + 2.0 * M * d * N + 3 * (2.0 * N * N * M + M * n["freq"] * 4 * EXP)
+
+
+def frequency_board(n: Sizes, **options: Any) -> float:
+    """The same products, and transforms that keep no phases."""
+    d, M, N = n.get("feature", n["neuron"]), n["neuron"], n["residue"]
+    heads, k = n.get("head", 0), n.get("d_head", 0)
+    written = 2.0 * heads * (N * d * k + k * d * M + N * k * M) + heads * N * N * 3 * EXP
+    return written + 2.0 * M * d * N + 2.0 * N * N * (d + 2 * heads + 3 * M + n["row"])
+
+
+def pair_parts(n: Sizes, **options: Any) -> float:
+    """A transform over the classes of the class means."""
+    return 2.0 * n["residue"] ** 3 + 2 * EXP * n["residue"] * n["freq"]

@@ -24,11 +24,33 @@ from mi_modular_arithmetic.visualizations.declare_circuit import (
     TRIG_COEFFICIENTS,
     WEIGHTS,
 )
+from mi_modular_arithmetic.visualizations.declare_weights import (
+    ATTENTION_HISTORY,
+    BOARD,
+    LOCALIZATION,
+    MISALIGNMENT,
+    PAIR_TRACE,
+    PHASE_SCATTER,
+    PHASE_SPREAD,
+    SCORES,
+    STATIONS,
+    WEIGHT_WAVES,
+)
 
 VISUALIZATIONS = (
     ABLATION_MAP,
     ABLATION_BARS,
     HEADS,
+    PHASE_SCATTER,
+    MISALIGNMENT,
+    PHASE_SPREAD,
+    LOCALIZATION,
+    WEIGHT_WAVES,
+    BOARD,
+    STATIONS,
+    PAIR_TRACE,
+    SCORES,
+    ATTENTION_HISTORY,
     PROGRESS,
     TRIG_COEFFICIENTS,
     FREQUENCY_STRENGTH,

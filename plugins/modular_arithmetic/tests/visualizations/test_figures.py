@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from bokeh.core.serialization import Serializer
-from bokeh.models import HoverTool
+from bokeh.models import HoverTool, Plot
 from view_kit import BY_NAME, draw
 
 CASES = [
@@ -16,12 +16,20 @@ CASES = [
 ]
 
 
+def plots(figure: Any) -> list[Any]:
+    """The figure, or those of a layout."""
+    found = [figure] if isinstance(figure, Plot) else list(figure.select({"type": Plot}))
+    assert found
+    return found
+
+
 @pytest.mark.parametrize(("id", "options"), CASES, ids=lambda x: str(x))
 def test_it_draws(id: str, options: dict[str, Any]) -> None:
     drawn = draw(id, **options)
     Serializer().encode(drawn.figure)
-    assert drawn.figure.renderers
-    assert drawn.figure.xaxis.axis_label and drawn.figure.yaxis.axis_label, "axes say what they show"
+    for plot in plots(drawn.figure):
+        assert plot.renderers
+        assert plot.xaxis.axis_label and plot.yaxis.axis_label, "axes say what they show"
     assert drawn.figure.select(HoverTool), "values can be read off"
 
 
@@ -37,6 +45,6 @@ def test_epoch_axes_carry_the_cursor(id: str) -> None:
     from mi.views.context import CURSOR
 
     drawn = draw(id, epoch=250)
-    cursors = drawn.figure.select({"name": CURSOR})
-    assert [cursor.location for cursor in cursors] == [250]
-    assert drawn.figure.x_range is drawn.context.x_epochs
+    for plot in plots(drawn.figure):
+        assert [cursor.location for cursor in plot.select({"name": CURSOR})] == [250]
+        assert plot.x_range is drawn.context.x_epochs
