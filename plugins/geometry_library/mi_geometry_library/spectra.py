@@ -20,20 +20,17 @@ def singular_values(matrix: Array) -> Array:
 
 
 def product_singular_values(left: Array, right: Array) -> Array:
-    """Singular values of left rightᵀ, of factors (…, m, k) and (…, n, k): (…, k), from the largest.
+    """Singular values of left rightᵀ, of factors (…, m, k) and (…, n, k): (…, min(m, n, k)), sorted.
 
-    Those of the k × k core between the factors' QR bases: the product, of rank k at most, is never formed.
+    Those of the core between the factors' QR bases, min(m, k) × min(n, k): where k is the smallest, as the
+    product's rank then is at most, the product is never formed. The largest comes first.
 
     Raises:
-        ValueError: the factors are not both at least as high as wide, or differ in width.
+        ValueError: the factors differ in width.
     """
     xp = namespace(left)
-    width = left.shape[-1]
-    if right.shape[-1] != width or min(left.shape[-2], right.shape[-2]) < width:
-        raise ValueError(
-            f"needs factors (m, k) and (n, k) with m, n of at least k, not {tuple(left.shape)} and "
-            f"{tuple(right.shape)}"
-        )
+    if right.shape[-1] != left.shape[-1]:
+        raise ValueError(f"needs factors (m, k) and (n, k), not {tuple(left.shape)} and {tuple(right.shape)}")
     with one_thread(left, right):
         core = xp.matmul(xp.linalg.qr(left)[1], transposed(xp.linalg.qr(right)[1]))
     return singular_values(core)

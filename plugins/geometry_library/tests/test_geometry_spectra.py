@@ -67,7 +67,17 @@ def test_zero_has_no_dimension_and_odd_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="needs a matrix"):
         singular_values(np.zeros(3))
     with pytest.raises(ValueError, match="factors"):
-        product_singular_values(np.zeros((2, 3)), np.zeros((4, 3)))
+        product_singular_values(np.zeros((4, 2)), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(4, 4, 9), (3, 8, 5), (8, 3, 5), (5, 5, 5)])
+def test_factors_may_be_wider_than_high(kind: Kind, m: int, n: int, k: int) -> None:
+    """As those of a head are, whose width is not below that of the residual stream."""
+    random = np.random.RandomState(0)
+    left, right = random.randn(2, m, k), random.randn(2, n, k)
+    found = np.asarray(product_singular_values(kind.make(left), kind.make(right)))
+    expected = np.linalg.svd(left @ np.swapaxes(right, 1, 2), compute_uv=False)
+    np.testing.assert_allclose(found, expected[:, : min(m, n, k)], rtol=kind.tolerance)
 
 
 @pytest.mark.parametrize(("size", "threads"), [(20, 1), (300, 3)])
