@@ -170,3 +170,36 @@ def test_tables_in_a_pipe_are_not_wrapped(mi: Mi) -> None:
     line = next(line for line in mi("probes").out.splitlines() if line.startswith(long))
     assert "t" * 150 in line
     assert "where=x < 3, (x + y) % 2 == 0" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (FAMILY,),
+        ("n7_*",),
+        (f"{FAMILY}/n7_*", "--where", "seed<5"),
+        ("--where", "state=trained", "--where", "last_epoch>0"),
+        (VARIANT, "--where", "checkpoints>1"),
+    ],
+)
+def test_variants_are_chosen_by_name_and_condition(on: Mi, arguments: tuple[str, ...]) -> None:
+    rows = objects(on("variants", *arguments, "--json"))
+    assert [row["name"] for row in rows] == [VARIANT]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("variants", "n9_*"), "no variant fits 'n9_*'; there are 1 (see `mi variants`)"),
+        (("variants", "n7_sed0"), "unknown family or variant 'n7_sed0': did you mean n7_seed0"),
+        (("variants", "--where", "seed>5"), "1 variant does not have seed>5 (see `mi variants`)"),
+        (("verify", "--where", "state=analyzed"), "1 variant does not have state=analyzed"),
+        (("pack", "n9_*"), "no variant fits 'n9_*'"),
+        (("clean", "--all", "--where", "sed=1"), "'sed': did you mean seed"),
+        (("analyze", "n7_*", "--where", "seed"), "--where 'seed': expected NAME OP VALUE"),
+    ],
+)
+def test_what_no_variant_matches_is_one_sentence(on: Mi, arguments: tuple[str, ...], sentence: str) -> None:
+    ran = on(*arguments)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert sentence in ran.err

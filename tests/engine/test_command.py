@@ -122,8 +122,8 @@ def test_failures_are_said_and_the_exit_code_is_2(make: Any, mi: Any) -> None:
         (["n11_seed0", "--probe", "fulll"], "did you mean full?"),
         (["n11_seed0", "--epochs", "60"], "no checkpoint at epoch 60; the nearest are 50"),
         (["n11_seed0", "--device", "abacus"], "device 'abacus' cannot be used"),
-        ([], "name the variants to analyze, or give --all"),
-        (["n11_seed0", "--all"], "name the variants to analyze, or give --all"),
+        ([], "name the variants to analyze, or give --all or --where"),
+        (["n11_seed0", "--all"], "name the variants to analyze, or give --all or --where"),
     ],
 )
 def test_bad_input_is_one_sentence(make: Any, mi: Any, arguments: list[str], sentence: str) -> None:

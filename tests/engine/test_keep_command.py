@@ -68,7 +68,7 @@ def test_keeping_more_than_the_disk_takes_is_refused(
         (["cache", "rm", "n11_seed0", "--site", "hook_hidden"], "did you mean hook_hidden@-1?"),
         (["cache", "rm", "n11_seed0", "--probe", "fulll"], "did you mean full?"),
         (["cache", "rm", "n11_seed0"], "there is no terminal to ask on, so --yes must be given"),
-        (["cache", "rm"], "name the variants to drop activations of, or give --all"),
+        (["cache", "rm"], "name the variants to drop activations of, or give --all or --where"),
     ],
 )
 def test_bad_input_is_one_sentence(make: Any, mi: Any, arguments: list[str], sentence: str) -> None:

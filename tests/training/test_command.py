@@ -54,7 +54,7 @@ def test_every_option_reaches_the_training(mi, workspace: Workspace) -> None:
 
 
 def test_without_a_terminal_progress_is_plain_lines_on_stderr(mi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mi.cli.train.PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr("mi.cli.training_bar.PLAIN_SECONDS", 0.0)
     code, out, err = mi("train", "lines", "--epochs", "6", "--checkpoints", "0:6:2")
     assert code == 0
     assert out.count("\n") == 1
@@ -203,3 +203,36 @@ def test_threads_that_wait_do_not_spin_unless_the_user_says_so(
         main()
     assert end.value.code == 0
     assert os.environ.get("GOMP_SPINCOUNT") == found
+
+
+def test_densify_adds_checkpoints_and_says_so(mi, workspace: Workspace) -> None:
+    assert mi("train", "lines", "--epochs", "12", "--checkpoints", "0:12:4")[0] == 0
+    code, out, err = mi("train", "seed0", "--densify", "5:7:1")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(
+        r"lines/seed0: 3 checkpoints added, 7 now; 3 epochs trained again in [\d.]+ s, "
+        r"1 checkpoints on the way came out equal\n",
+        out,
+    )
+    assert mi("train", "lines", "--set", "seed=0", "--densify", "9")[0] == 0
+    epochs = [c.epoch for c in list_checkpoints(VariantPaths(workspace.variant("seed0").folder))]
+    assert epochs == [0, 4, 5, 6, 7, 8, 9, 12]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["seed0", "--densify", "5", "--epochs", "9"], "finished; without --epochs"),
+        (["seed0", "--densify", "5", "--set", "seed=0"], "--set says which variant of a family: 'seed0' is"),
+        (["seed7", "--densify", "5"], "unknown variant 'seed7': did you mean seed0"),
+        (["lines", "--set", "seed=3", "--densify", "5"], "lines/seed3 is not trained; `mi train` does"),
+        (["lines", "--jobs", "2"], "give --grid with it"),
+    ],
+)
+def test_densify_refuses_in_one_sentence(
+    mi, workspace: Workspace, arguments: list[str], sentence: str
+) -> None:
+    assert mi("train", "lines", "--epochs", "4")[0] == 0
+    code, out, err = mi("train", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mi.cli.bar import Counter
-from mi.cli.choice import check_device, chosen_variants
+from mi.cli.choice import Choice, check_device, choosing, chosen_variants
 from mi.cli.common import open_workspace, say, wait_option
 from mi.cli.kept_text import lost_sentences
 from mi.cli.picture import FORMS
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @click.option("--analyzers", metavar="ID,…", help="Only these and what they need (default: the family's).")
 @click.option(
     "--epochs", metavar="SCHEDULE", help="Only checkpoints at these epochs, such as 0:1500:100,3000."
@@ -68,8 +67,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def analyze(
     ctx: click.Context,
-    variants: tuple[str, ...],
-    every: bool,
+    choice: Choice,
     analyzers: str | None,
     epochs: str | None,
     probe: str | None,
@@ -91,7 +89,7 @@ def analyze(
     from mi.errors import ParameterError
 
     workspace = open_workspace(ctx)
-    chosen = chosen_variants(workspace, variants, every, "analyze")
+    chosen = chosen_variants(workspace, choice, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
     size = None if memory is None else parse_bytes(memory)
     check_device(device)

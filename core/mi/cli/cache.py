@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mi.cli.choice import Choice, choosing, chosen_variants
 from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
 from mi.cli.show import size_of
 
@@ -73,8 +74,7 @@ def size(ctx: click.Context, variants: tuple[str, ...], as_json: bool) -> None:
 
 
 @cache.command("rm")
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @click.option(
     "--site", "sites", metavar="SITE", multiple=True, help="Only this site; * is any text without a dot."
 )
@@ -86,8 +86,7 @@ def size(ctx: click.Context, variants: tuple[str, ...], as_json: bool) -> None:
 @click.pass_context
 def rm(
     ctx: click.Context,
-    variants: tuple[str, ...],
-    every: bool,
+    choice: Choice,
     sites: tuple[str, ...],
     probe: str | None,
     stale: bool,
@@ -99,14 +98,13 @@ def rm(
 
     What is computed from them stays, and is fresh as long as its checkpoint is there.
     """
-    from mi.cli.choice import chosen_variants
     from mi.engine.cache import plan_removal
     from mi.engine.clean import clean
     from mi.errors import MiError
     from mi.store.layout import VariantPaths
     from mi.store.lock import variant_lock
 
-    chosen = chosen_variants(open_workspace(ctx), variants, every, "drop activations of")
+    chosen = chosen_variants(open_workspace(ctx), choice, "drop activations of")
     with ExitStack() as locks:
         if not dry_run:  # held while we ask: what was said is what is done
             told = say if wait else None
@@ -158,9 +156,7 @@ def described(one: Kept) -> dict[str, Any]:
 
 
 def _chosen(workspace: Workspace, names: tuple[str, ...]) -> list[Variant]:
-    from mi.cli.choice import chosen_variants
-
-    return chosen_variants(workspace, names, False, "list") if names else workspace.variants()
+    return chosen_variants(workspace, Choice(names), "list") if names else workspace.variants()
 
 
 def _kept(variant: Variant) -> list[Kept]:

@@ -2,29 +2,93 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
 
 if TYPE_CHECKING:
     from mi.domain.workspace import FamilyResults, Variant, Workspace
 
 
-def chosen_variants(workspace: Workspace, names: tuple[str, ...], every: bool, doing: str) -> list[Variant]:
-    """Those named, each once, or all there are.
+where_option = click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only variants with a parameter or fact such as prime=59,97, 'seed<5', state=trained (also "
+    "checkpoints, last_epoch; =, !=, <, <=, >, >=); again for more, all of which must hold.",
+)
+
+
+@frozen
+class Choice:
+    """What the command line says about variants.
+
+    Attributes:
+        names: names and patterns.
+        every: whether ``--all`` is given.
+        conditions: of ``--where``.
+    """
+
+    names: tuple[str, ...] = ()
+    every: bool = False
+    conditions: tuple[str, ...] = ()
+
+
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with ``VARIANT...``, ``--all`` and ``--where``, which it gets as one ``choice``."""
+
+    @click.argument("names", nargs=-1, metavar="VARIANT...")
+    @click.option("--all", "every", is_flag=True, help="Every variant there is.")
+    @where_option
+    @wraps(command)
+    def chosen(
+        *args: Any, names: tuple[str, ...], every: bool, conditions: tuple[str, ...], **rest: Any
+    ) -> Any:
+        return command(*args, choice=Choice(names, every, conditions), **rest)
+
+    return chosen
+
+
+def chosen_variants(workspace: Workspace, choice: Choice, doing: str) -> list[Variant]:
+    """Those named, each once, or all there are; of them those for which every condition holds.
 
     Raises:
-        MiError: neither names nor ``--all``, or both.
-        UnknownNameError: no variant of that name, or none at all.
+        MiError: neither names nor ``--all`` nor conditions, or names and ``--all``.
+        UnknownNameError: no variant of that name, none that fits a pattern or the conditions, or none at all.
+        ParameterError: what is no condition.
     """
+    from mi.domain.select import where
     from mi.errors import MiError, UnknownNameError
 
-    if every == bool(names):
-        raise MiError(f"name the variants to {doing}, or give --all (see `mi variants`)")
-    if not every:
-        return list({v.id: v for v in (workspace.variant(name) for name in names)}.values())
-    found = workspace.variants()
+    if (choice.every and choice.names) or not (choice.every or choice.names or choice.conditions):
+        raise MiError(f"name the variants to {doing}, or give --all or --where (see `mi variants`)")
+    found = _named(workspace, choice.names) if choice.names else workspace.variants()
     if not found:
         raise UnknownNameError("there are no variants yet (see `mi train`)")
-    return found
+    return where(found, choice.conditions, facts_of)
+
+
+def facts_of(variant: Variant) -> Mapping[str, Any]:
+    """What conditions may ask of a variant, beside its parameters."""
+    from mi.status import variant_row
+
+    return variant_row(variant)
+
+
+def _named(workspace: Workspace, names: Sequence[str]) -> list[Variant]:
+    from mi.domain.select import is_pattern, named
+
+    pool = workspace.variants() if any(map(is_pattern, names)) else []
+    found = [
+        one
+        for name in names
+        for one in (named(pool, [name]) if is_pattern(name) else [workspace.variant(name)])
+    ]
+    return list({one.id: one for one in found}.values())
 
 
 def with_families(variants: list[Variant]) -> list[Variant | FamilyResults]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mi.cli.choice import Choice, choosing, chosen_variants, with_families
 from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
 from mi.cli.show import size_of
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @click.option("--dry-run", is_flag=True, help="Say what would go; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option(
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def clean(
     ctx: click.Context,
-    variants: tuple[str, ...],
-    every: bool,
+    choice: Choice,
     dry_run: bool,
     yes: bool,
     unbound: bool,
@@ -42,7 +41,6 @@ def clean(
     processes left; the same of what spans their families. Fresh results stay, and so does what belongs to a
     plugin that failed to load. Checkpoints, losses and declarations are never touched.
     """
-    from mi.cli.choice import chosen_variants, with_families
     from mi.domain.workspace import Variant
     from mi.engine.clean import clean as run
     from mi.engine.clean import plan_cleaning
@@ -52,7 +50,7 @@ def clean(
     from mi.store.lock import family_lock, variant_lock
 
     workspace = open_workspace(ctx)
-    chosen = with_families(chosen_variants(workspace, variants, every, "clean"))
+    chosen = with_families(chosen_variants(workspace, choice, "clean"))
     session = Session({workspace.root: workspace})
     asks = not yes and not dry_run
     if asks and as_json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mi.cli.choice import Choice, choosing, chosen_variants
 from mi.cli.common import open_workspace, say, wait_option
 from mi.cli.show import size_of
 
@@ -14,22 +15,20 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @wait_option
 @click.pass_context
-def pack(ctx: click.Context, variants: tuple[str, ...], every: bool, wait: bool) -> None:
+def pack(ctx: click.Context, choice: Choice, wait: bool) -> None:
     """Gather the artifacts of VARIANT (name or family/name) into one file, artifacts.zarr.zip.
 
     For a finished variant: fewer files to copy, and one that zarr itself reads. Everything goes on as before:
     what is packed is read in place, and an analysis that has something to write unpacks first.
     """
-    from mi.cli.choice import chosen_variants
     from mi.store.layout import VariantPaths
     from mi.store.lock import variant_lock
     from mi.store.pack import pack as run
 
-    for variant in chosen_variants(open_workspace(ctx), variants, every, "pack"):
+    for variant in chosen_variants(open_workspace(ctx), choice, "pack"):
         paths = VariantPaths(variant.folder)
         with variant_lock(paths, "packing", say if wait else None):
             done = run(paths)
@@ -45,18 +44,16 @@ def pack(ctx: click.Context, variants: tuple[str, ...], every: bool, wait: bool)
 
 
 @click.command()
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @wait_option
 @click.pass_context
-def unpack(ctx: click.Context, variants: tuple[str, ...], every: bool, wait: bool) -> None:
+def unpack(ctx: click.Context, choice: Choice, wait: bool) -> None:
     """Spread the packed artifacts of VARIANT (name or family/name) out into the folder artifacts.zarr."""
-    from mi.cli.choice import chosen_variants
     from mi.store.layout import VariantPaths
     from mi.store.lock import variant_lock
     from mi.store.pack import unpack as run
 
-    for variant in chosen_variants(open_workspace(ctx), variants, every, "unpack"):
+    for variant in chosen_variants(open_workspace(ctx), choice, "unpack"):
         paths = VariantPaths(variant.folder)
         with variant_lock(paths, "packing", say if wait else None):
             done = run(paths)

@@ -1,28 +1,45 @@
-"""``mi train``: one variant trained, its checkpoints kept, its progress shown."""
+"""``mi train``: variants trained, their checkpoints kept, their progress shown."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mi.cli.common import open_workspace, parse_settings, say, wait_option
+from mi.cli.training_bar import number, progress_of, words
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
     from mi.domain.workspace import Workspace
     from mi.training import TrainingSummary
-    from mi.training.run import Progress
 
-PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
+# What only makes sense where a training begins or goes on: parameter of the command -> option
+BEGINS = {
+    "epochs": "--epochs",
+    "schedule": "--checkpoints",
+    "states": "--states",
+    "evaluate_every": "--evaluate-every",
+}
 
 
 @click.command()
-@click.argument("family")
+@click.argument("name", metavar="FAMILY|VARIANT")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a domain parameter.")
+@click.option(
+    "--grid",
+    "axes",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Train a variant for each value, several at once: prime=59,97 or seed=0:10 (without 10) or "
+    "seed=0:100:20; again for more parameters, which multiply.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="With --grid: trainings at once (default: cores).")
+@click.option(
+    "--densify",
+    metavar="EPOCHS",
+    help="Add checkpoints, such as 9000:11000:20, to a finished VARIANT, equal to the bit.",
+)
 @click.option("--epochs", type=int, help="Optimizer steps (default: the family's).")
 @click.option(
     "--checkpoints",
@@ -30,8 +47,10 @@ PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
     metavar="EPOCHS",
     help="Epochs to keep, such as 0:1500:100,1500::500; the initialization and the last always are.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Torch device: cpu, cuda, cuda:1.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's choice).")
+@click.option("--device", help="Torch device: cpu (default), cuda, cuda:1.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="CPU threads (default: torch's choice; a grid: 1)."
+)
 @click.option("--states", metavar="WHICH", help="Training states to keep: all (default), 'every N' or last.")
 @click.option("--evaluate-every", type=int, metavar="N", help="Epochs between test passes (default: 1).")
 @click.option("--resume", is_flag=True, help="Continue to the bit where it was left, or train it longer.")
@@ -39,24 +58,50 @@ PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 @click.pass_context
 def train(
     ctx: click.Context,
-    family: str,
+    name: str,
     settings: tuple[str, ...],
-    epochs: int | None,
-    schedule: str | None,
-    device: str,
+    axes: tuple[str, ...],
+    jobs: int | None,
+    densify: str | None,
+    device: str | None,
     threads: int | None,
-    states: str | None,
-    evaluate_every: int | None,
     resume: bool,
     wait: bool,
-) -> None:
-    """Train a variant of FAMILY, keeping checkpoints; checkpoint 0 is the initialization.
+    **begins: Any,
+) -> int:
+    """Train a variant of FAMILY, or several, keeping checkpoints; checkpoint 0 is the initialization.
 
-    Ctrl-C leaves a variant that --resume continues to the bit.
+    Ctrl-C leaves variants that --resume continues to the bit. A VARIANT is named (name or family/name) to
+    densify it.
     """
+    from mi.errors import ParameterError
+
     workspace = open_workspace(ctx)
-    declared = _family(workspace, family)
-    variant = workspace.declare(declared, _parameters(declared, settings))
+    if densify is not None:
+        from mi.cli.train_densify import run_densify
+
+        wrong = [option for key, option in BEGINS.items() if begins[key] is not None]
+        wrong += ["--grid"] if axes else []
+        if wrong:
+            raise ParameterError(f"--densify adds to a training that is finished; without {', '.join(wrong)}")
+        return run_densify(workspace, name, settings, densify, device=device, threads=threads, wait=wait)
+    declared = family_of(workspace, name)
+    given = parameters_of(declared, settings)
+    if axes:
+        from mi.cli.train_grid import run_grid
+
+        return run_grid(
+            *(workspace, declared, axes, given),
+            **begins,
+            jobs=jobs,
+            device=device or "cpu",
+            threads=threads,
+            resume=resume,
+            wait=wait,
+        )
+    if jobs is not None:
+        raise ParameterError("--jobs says how many of a grid are trained at once: give --grid with it")
+    variant = workspace.declare(declared, given)
     if threads is not None:
         import torch
 
@@ -65,15 +110,12 @@ def train(
     from mi.training import train as run
 
     try:
-        with _progress(variant.name) as progress:
+        with progress_of(variant.name) as progress:
             summary = run(
                 variant,
-                epochs=epochs,
-                schedule=schedule,
-                device=device,
-                states=states,
+                **begins,
+                device=device or "cpu",
                 resume=resume,
-                evaluate_every=evaluate_every,
                 progress=progress,
                 say=say,
                 wait=say if wait else None,
@@ -82,24 +124,25 @@ def train(
         sets = "".join(f" --set {pair}" for pair in settings)
         click.echo(
             f"mi: interrupted at epoch {stopped.epoch}, nothing lost; "
-            f"continue with `mi train {family}{sets} --resume`",
+            f"continue with `mi train {name}{sets} --resume`",
             err=True,
         )
-        raise click.exceptions.Exit(130) from None
+        return 130
     click.echo(closing_line(summary))
+    return 0
 
 
 def closing_line(summary: TrainingSummary) -> str:
     """What a training did, in one line: variant, checkpoints, epochs, seconds, final metrics."""
     trained = summary.reached - summary.start
-    metrics = ", ".join(f"{_words(name)} {_number(value)}" for name, value in summary.metrics.items())
+    metrics = ", ".join(f"{words(name)} {number(value)}" for name, value in summary.metrics.items())
     return (
         f"{summary.variant}: {summary.checkpoints} checkpoints to epoch {summary.reached}, "
         f"{trained} epochs trained in {summary.seconds:.1f} s; {metrics}"
     )
 
 
-def _family(workspace: Workspace, name: str) -> Family:
+def family_of(workspace: Workspace, name: str) -> Family:
     """The declared family; one that only a plugin ships is hinted at."""
     from mi.domain.scaffold import shipped_families
     from mi.errors import UnknownNameError
@@ -111,67 +154,8 @@ def _family(workspace: Workspace, name: str) -> Family:
     return workspace.family(name)
 
 
-def _parameters(family: Family, settings: tuple[str, ...]) -> dict[str, object]:
+def parameters_of(family: Family, settings: tuple[str, ...]) -> dict[str, object]:
     """Values of ``--set`` as their parameters' types; unknown names are left for ``complete`` to refuse."""
     given = parse_settings(settings)
     known = family.parameters
     return {name: known[name].parse(name, text) if name in known else text for name, text in given.items()}
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Progress]:
-    """A bar with the time left and the current losses on a terminal, else a line now and then; on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Plain(name)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[metrics]}"),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=None, metrics="")
-
-        def show(epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-            bar.update(task, completed=epoch, total=epochs, metrics=_losses(metrics))
-
-        yield show
-
-
-class _Plain:
-    """Progress without a terminal: a line every ten seconds, with the time left."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.began: tuple[float, int] | None = None
-        self.said = 0.0
-
-    def __call__(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        now = time.monotonic()
-        if self.began is None:
-            self.began, self.said = (now, epoch), now
-        if now - self.said < PLAIN_SECONDS:
-            return
-        self.said = now
-        start, first = self.began
-        left = (epochs - epoch) * (now - start) / max(epoch - first, 1)
-        click.echo(f"{self.name}: epoch {epoch} of {epochs}, {left:.0f} s left, {_losses(metrics)}", err=True)
-
-
-def _losses(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{_words(n)} {_number(v)}" for n, v in metrics.items() if n.endswith("_loss"))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mi.cli.bar import Counter
+from mi.cli.choice import Choice, check_device, choosing, chosen_variants, with_families
 from mi.cli.common import json_option, open_workspace, print_listing
 from mi.cli.show import size_of
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("variants", nargs=-1, metavar="VARIANT...")
-@click.option("--all", "every", is_flag=True, help="Every variant there is.")
+@choosing
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def verify(
     ctx: click.Context,
-    variants: tuple[str, ...],
-    every: bool,
+    choice: Choice,
     sample: int,
     seed: int | None,
     device: str,
@@ -45,14 +44,13 @@ def verify(
     """
     import secrets
 
-    from mi.cli.choice import check_device, chosen_variants, with_families
     from mi.domain.workspace import Variant
     from mi.engine.session import Session
     from mi.engine.verify import verify as run
     from mi.errors import LockedError
 
     workspace = open_workspace(ctx)
-    chosen = chosen_variants(workspace, variants, every, "verify")
+    chosen = chosen_variants(workspace, choice, "verify")
     check_device(device)
     seed = secrets.randbelow(10**6) if seed is None else seed
     session = Session({workspace.root: workspace})

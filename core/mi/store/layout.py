@@ -76,6 +76,11 @@ class VariantPaths:
         return self.root / ".staging"
 
     @property
+    def retrained(self) -> Path:
+        """Staged checkpoints of a window trained again, until they are proved and take their place."""
+        return self.staging / "retrained"
+
+    @property
     def hooks(self) -> Path:
         """What is remembered of the model's hooks (JSON); it may be deleted."""
         return self.root / ".hooks.json"

@@ -77,7 +77,7 @@ class Settings:
             versions=versions(plugin.distribution if plugin else ""),
         )
         if old is not None:
-            made.started, made.seconds = old.started, old.seconds
+            made.started, made.seconds, made.densified = old.started, old.seconds, old.densified
         return made
 
 

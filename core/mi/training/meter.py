@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
 if TYPE_CHECKING:
     import torch
 
-    from mi.store.losses import LossHistory
+
+class Losses(Protocol):
+    """Where metrics go, as :class:`mi.store.losses.LossHistory`."""
+
+    def record(self, epochs: Sequence[int], metrics: Mapping[str, Sequence[float]]) -> None:
+        """Take metrics at ``epochs``; each sequence is as long as ``epochs``."""
 
 
 @frozen
@@ -29,7 +34,7 @@ class Meter:
         latest: metric -> last value moved.
     """
 
-    def __init__(self, losses: LossHistory) -> None:
+    def __init__(self, losses: Losses) -> None:
         self.losses = losses
         self.latest: dict[str, float] = {}
         self._loss: list[tuple[int, torch.Tensor]] = []

@@ -12,12 +12,58 @@ from typing import Any
 from attrs import asdict, define, field
 
 from mi.domain.jsonfile import Fields, read_json, write_json
+from mi.domain.schedule import parse_epochs
 from mi.errors import FormatError, StoreError
 from mi.store.layout import VariantPaths
 from mi.store.lock import is_locked
 
 SCHEMA = 1
 STATUSES = ("training", "interrupted", "stopped", "trained")
+
+
+@define(kw_only=True)
+class Densified:
+    """A window of a finished training that was trained again for more checkpoints.
+
+    Attributes:
+        window: the epochs asked for.
+        added: those whose checkpoints were added so far, sorted.
+        start: epoch of the first training state that it went on from.
+        device, threads, versions: what computed.
+        started, ended: UTC, ISO 8601; ``ended`` is empty while epochs are left to add.
+    """
+
+    window: str
+    added: list[int] = field(factory=list)
+    start: int
+    device: str
+    threads: int
+    versions: Mapping[str, str] = field(factory=dict)
+    started: str = field(factory=lambda: now())
+    ended: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """As metadata.json has it: the epochs in one line of text."""
+        return asdict(self) | {"added": ",".join(map(str, self.added))}
+
+    @classmethod
+    def read(cls, top: Fields) -> Densified:
+        """What :meth:`json` made.
+
+        Raises:
+            FormatError: a field does not hold what it must.
+        """
+        added = top.take("added", str, "epochs separated by commas")
+        return cls(
+            window=top.take("window", str, "epochs"),
+            added=top.guard("added", lambda: list(parse_epochs(added, 2**63)) if added else []),
+            start=top.take("start", int, "an epoch"),
+            device=top.take("device", str, "a device"),
+            threads=top.take("threads", int, "a whole number"),
+            versions=top.take("versions", dict, "an object", {}),
+            started=top.take("started", str, "a time", ""),
+            ended=top.take("ended", str, "a time", ""),
+        )
 
 
 @define(kw_only=True)
@@ -37,6 +83,7 @@ class TrainingRecord:
         started, ended: UTC, ISO 8601; of the first and the last call.
         seconds: training time of all calls.
         reason: why it stopped.
+        densified: windows that were trained again for more checkpoints, in order.
     """
 
     status: str = "training"
@@ -53,10 +100,17 @@ class TrainingRecord:
     ended: str = ""
     seconds: float = 0.0
     reason: str = ""
+    densified: list[Densified] = field(factory=list)
+
+    @property
+    def added(self) -> frozenset[int]:
+        """Epochs of checkpoints that came by densifying, not by the schedule."""
+        return frozenset(epoch for one in self.densified for epoch in one.added)
 
     def write(self, paths: VariantPaths) -> None:
         """Write ``metadata.json``, atomically."""
-        write_json(paths.metadata, {"schema": SCHEMA, **asdict(self)})
+        told = asdict(self) | {"densified": [one.json() for one in self.densified]}
+        write_json(paths.metadata, {"schema": SCHEMA, **told})
 
 
 def read_record(paths: VariantPaths) -> TrainingRecord | None:
@@ -87,6 +141,7 @@ def read_record(paths: VariantPaths) -> TrainingRecord | None:
         ended=top.take("ended", str, "a time", ""),
         seconds=float(top.take("seconds", (int, float), "seconds", 0.0)),
         reason=top.take("reason", str, "a string", ""),
+        densified=[Densified.read(one) for one in top.items("densified", default=[])],
     )
 
 

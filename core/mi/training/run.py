@@ -22,6 +22,7 @@ from mi.store.files import drop_partials
 from mi.store.layout import VariantPaths
 from mi.training.interrupt import Interrupt
 from mi.training.meter import Meter
+from mi.training.moments import moments
 from mi.training.outcome import DivergedError, TrainingInterrupted, TrainingSummary
 from mi.training.record import TrainingRecord, append_log, now
 from mi.training.state import StatePolicy, restore_latest, save_state
@@ -99,35 +100,25 @@ class Run:
         Raises:
             DivergedError, TrainingInterrupted: see :func:`mi.training.loop.train`.
         """
-        import torch
-
-        training, weights, last = self.training, self.training.weights, self.record.epochs
-        moved = time.monotonic()
-        for epoch in range(start, last + 1):
-            drawn = self.generator.get_state()  # a resumed training repeats this epoch's pass
-            passed = training.training_pass(weights, epoch, self.generator)
-            metrics = dict(passed.metrics)
-            if epoch in self.kept or epoch % self.record.evaluate_every == 0:
-                with torch.no_grad():
-                    metrics |= training.evaluate(weights)
-            self.meter.add(epoch, passed.loss.detach(), metrics)
+        last, moved = self.record.epochs, time.monotonic()
+        for moment in moments(self.training, self.optimizer, self.generator, start, last, self._evaluated):
+            epoch = moment.epoch
+            self.meter.add(epoch, moment.loss, moment.metrics)
             if epoch in self.kept:
                 self._move(epoch)
-                self._keep(epoch, drawn)
+                self._keep(epoch, moment.drawn)
             elif time.monotonic() - moved > MOVE_SECONDS:
                 self._move(epoch)
                 moved = time.monotonic()
-            if epoch == last:
-                break
-            if interrupt.requested:
-                self._stop(epoch, drawn)
-            self.optimizer.zero_grad()
-            passed.loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            if interrupt.requested and epoch != last:
+                self._stop(epoch, moment.drawn)
         self._write("trained")
-        self.policy.thin(self.paths, last)
+        self.policy.thin(self.paths, last, self.record.added)
         append_log(self.paths, "trained", epoch=last, seconds=round(self.seconds, 3))
         return self.summary(last)
+
+    def _evaluated(self, epoch: int) -> bool:
+        return epoch in self.kept or epoch % self.record.evaluate_every == 0
 
     def summary(self, reached: int) -> TrainingSummary:
         """What this call did."""
@@ -168,7 +159,7 @@ class Run:
         metadata = {"format": CHECKPOINT_FORMAT, "epoch": str(epoch)}
         save_tensors(self.paths.checkpoint(epoch), self.training.weights, metadata)
         self._write("training")
-        self.policy.thin(self.paths, epoch)
+        self.policy.thin(self.paths, epoch, self.record.added)
 
     def _stop(self, epoch: int, drawn: torch.Tensor) -> None:
         """Leave a variant that resumes at this very epoch."""

@@ -7,7 +7,7 @@ the pass of epoch e. Tensors lie in a safetensors file, the rest as JSON in its 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -56,9 +56,16 @@ class StatePolicy:
         """Whether the state of the checkpoint with this 0-based index stays once there is a later one."""
         return self.every > 0 and index % self.every == 0
 
-    def thin(self, paths: VariantPaths, latest: int) -> None:
-        """Remove states before ``latest`` that are not kept; those saved between checkpoints go too."""
-        index = {checkpoint.epoch: checkpoint.index for checkpoint in list_checkpoints(paths)}
+    def thin(self, paths: VariantPaths, latest: int, added: Set[int] = frozenset()) -> None:
+        """Remove states before ``latest`` that are not kept; those saved between checkpoints go too.
+
+        Args:
+            paths: the variant's.
+            latest: the epoch whose state stays in any case.
+            added: checkpoints that came later, by densifying: they do not count.
+        """
+        scheduled = [c.epoch for c in list_checkpoints(paths) if c.epoch not in added]
+        index = {epoch: i for i, epoch in enumerate(scheduled)}
         for epoch, path in list_states(paths).items():
             if epoch < latest and not (epoch in index and self.keeps(index[epoch])):
                 path.unlink(missing_ok=True)
@@ -94,9 +101,13 @@ def save_state(
 
 
 def restore_latest(
-    paths: VariantPaths, training: Training, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    paths: VariantPaths,
+    training: Training,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    until: float = float("inf"),
 ) -> tuple[int, list[str]]:
-    """Put the latest usable state back in place.
+    """Put the latest usable state at or before epoch ``until`` back in place.
 
     Returns:
         its epoch (−1 when there is none, and the training is at its initialization), and a sentence for each
@@ -104,6 +115,8 @@ def restore_latest(
     """
     notes = []
     for epoch, path in reversed(list_states(paths).items()):
+        if epoch > until:
+            continue
         try:
             _restore(epoch, load_tensors(path), read_metadata(path), training, optimizer, generator)
         except CheckpointError as error:
