@@ -51,6 +51,7 @@ def declare(workspace: Workspace) -> Declare:
 def start(workspace: Workspace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """``mi train lines …`` in a process of its own."""
     running: list[subprocess.Popen[str]] = []
+    path = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -59,7 +60,7 @@ def start(workspace: Workspace) -> Iterator[Callable[..., subprocess.Popen[str]]
             stderr=subprocess.PIPE,
             text=True,
             cwd=workspace.root,
-            env={**os.environ, "PYTHONPATH": str(SITE), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
         )
         running.append(process)
         return process

@@ -215,8 +215,12 @@ def test_what_is_not_finished_is_refused(declare, monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_writer_and_a_senseless_window_are_refused(finished: Variant) -> None:
-    with pytest.raises(ParameterError, match="window '50:60:5' lies past the last epoch"):
+    with pytest.raises(ParameterError, match="epochs '50:60:5' name no epoch from 0 to 40"):
         densify(finished, "50:60:5")
+    with pytest.raises(
+        ParameterError, match="window '50' lies past the last epoch of lines/seed0, which is 40"
+    ):
+        densify(finished, "50")
     with pytest.raises(ParameterError, match="epochs 'a:b'"):
         densify(finished, "a:b")
     with (
@@ -283,7 +287,7 @@ def test_a_kill_leaves_proved_checkpoints_and_the_same_command_goes_on(
     assert _epochs(variant)[:9] == list(range(9)) and 11 not in _epochs(variant)
     assert {name: data for name, data in contents(variant).items() if name in before} == before
     out, err = start(*command).communicate(timeout=120)
-    assert re.match(r"lines/seed0_pause0\.02: 14 checkpoints added, 25 now; 16 epochs", out), err
+    assert re.match(r"lines/seed0_pause0\.02: 14 checkpoints added, 25 now; 15 epochs", out), err
     assert _epochs(variant) == list(range(25))
     assert not paths.retrained.exists()
     folder = tmp_path_factory.mktemp("dense") / variant.name

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from mi.cli.grid_bar import display_of
 from mi.cli.group import cli
 from mi.domain.grid import LIMIT, grid
 from mi.domain.workspace import Variant, Workspace
 from mi.errors import ParameterError, StoreError
-from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
-from mi.store.lock import variant_lock
-from mi.training import train, train_many, variant_state
+from mi.store.lock import is_locked, variant_lock
+from mi.training import read_record, train, train_many, variant_state
 
-SITE = Path(__file__).parent / "site"
 LENGTH: dict[str, Any] = {"epochs": 12, "schedule": "0:12:4"}
 
 
@@ -64,7 +62,7 @@ def test_several_axes_multiply_the_last_running_fastest(workspace: Workspace) ->
     ("axes", "given", "sentence"),
     [
         (["seed"], {}, "--grid 'seed': expected NAME=VALUES, such as seed=0:10"),
-        (["sed=1"], {}, r"unknown parameter of family lines 'sed': did you mean seed\?"),
+        (["sed=1"], {}, r"unknown parameter of family lines 'sed': did you mean seed"),
         (["seed=one"], {}, "seed is 'one', expected a whole number"),
         (["seed=0:-3"], {}, "--grid 'seed=0:-3' names no value; STOP of START:STOP is left out"),
         (["seed=0:4:0"], {}, "seed is '0:4:0', expected START:STOP or START:STOP:STEP"),
@@ -83,54 +81,6 @@ def test_a_senseless_grid_is_one_sentence(
         grid(workspace.family("lines"), axes, given)
 
 
-def test_each_variant_has_the_bits_of_training_it_alone(
-    elsewhere: Workspace, declare, contents, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    variants = [declare(seed=seed, optimizer=name) for seed in (3, 4) for name in ("adamw", "sgd")]
-    events: list[tuple[str, str]] = []
-    summary = train_many(
-        variants, jobs=2, **LENGTH, watch=lambda id, event: events.append((id, event["event"]))
-    )
-    assert [(one.variant, one.state, one.reached) for one in summary.outcomes] == [
-        (variant.id, "trained", 12) for variant in variants
-    ]
-    assert not summary.failed and not summary.interrupted
-    for variant, outcome in zip(variants, summary.outcomes, strict=True):
-        folder = tmp_path_factory.mktemp("alone") / variant.name
-        alone = Variant(
-            workspace=elsewhere, family=variant.family, parameters=variant.parameters, folder=folder
-        )
-        said = train(alone, **LENGTH)
-        assert contents(variant) == contents(alone)
-        assert outcome.metrics == said.metrics and outcome.checkpoints == said.checkpoints
-        told = [event for id, event in events if id == variant.id]
-        assert told[0] == "begun" and told[-1] == "done" and "progress" in told
-    # Two at once, and never more: a third begins only when one of the two is done.
-    running = 0
-    for _, event in events:
-        running += (event == "begun") - (event == "done")
-        assert running <= 2
-
-
-def test_what_is_trained_is_skipped_and_what_is_begun_needs_resume(
-    elsewhere: Workspace, declare, contents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done, half, new = (declare(seed=seed) for seed in (1, 2, 3))
-    train(done, **LENGTH)
-    train(half, epochs=4, schedule="0:12:4")
-    before = contents(done), contents(half)
-    with pytest.raises(
-        StoreError, match=r"1 of 3 variants exist: seed2 \(trained to epoch 4\); continue the"
-    ):
-        train_many([done, half, new], **LENGTH)
-    assert (contents(done), contents(half)) == before and not new.folder.exists()
-    summary = train_many([done, half, new], jobs=1, **LENGTH, resume=True)
-    assert [one.state for one in summary.outcomes] == ["trained already", "trained", "trained"]
-    assert [one.trained for one in summary.outcomes] == [0, 8, 12]
-    assert contents(done) == before[0]
-    assert len(list_checkpoints(VariantPaths(half.folder))) == 4
-
-
 def test_one_that_fails_fails_alone(mi, elsewhere: Workspace, declare) -> None:
     with variant_lock(VariantPaths(declare(learning_rate=0.5, optimizer="sgd").folder), "analyzing"):
         code, out, err = mi(
@@ -147,23 +97,6 @@ def test_one_that_fails_fails_alone(mi, elsewhere: Workspace, declare) -> None:
     assert variant_state(VariantPaths(declare(learning_rate=0.01, optimizer="sgd").folder)) == "trained"
 
 
-def test_a_process_that_is_killed_loses_its_variant_alone(elsewhere: Workspace, declare) -> None:
-    variants = [declare(seed=seed, pause=0.01) for seed in range(3)]
-    killed: list[str] = []
-
-    def watch(id: str, event: dict[str, Any]) -> None:
-        if event["event"] == "progress" and event["epoch"] >= 4 and not killed:
-            killed.append(id)
-            os.kill(_writer(variants, id), signal.SIGKILL)
-
-    summary = train_many(variants, jobs=2, **LENGTH, watch=watch)
-    states = {one.variant: one.state for one in summary.outcomes}
-    assert states.pop(killed[0]) == "failed" and set(states.values()) == {"trained"}
-    (lost,) = (one for one in summary.outcomes if one.state == "failed")
-    assert lost.error.startswith("its process was ended by SIGKILL")
-    assert [one.state for one in train_many(variants, jobs=1, resume=True).outcomes].count("trained") == 1
-
-
 def _writer(variants: list[Variant], id: str) -> int:
     import json
 
@@ -178,44 +111,6 @@ def test_all_is_declared_and_checked_before_anything_is_trained(mi, elsewhere: W
     code, _, err = mi("--grid", "seed=0:3", "--states", "some")
     assert code == 2 and "states is 'some'" in err
     assert not (elsewhere.root / "results").exists()
-
-
-def test_the_table_has_a_row_a_variant(mi) -> None:
-    code, out, err = mi("--grid", "seed=0:2", "--epochs", "6", "--checkpoints", "0:6:3", "--jobs", "1")
-    assert (code, err) == (0, "")
-    assert list(_rows(out)) == ["seed0", "seed1"]
-    assert re.search(r"variant +state +epoch +seconds +train loss +test loss", out)
-    assert out.splitlines()[-1].startswith("2 variants: 2 trained; ")
-    code, out, _ = mi("--grid", "seed=0:2", "--epochs", "6", "--jobs", "1")
-    assert code == 0 and out.splitlines()[-1].startswith("2 variants: 2 trained already; ")
-
-
-def test_on_a_terminal_there_are_bars(mi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
-    monkeypatch.setenv("COLUMNS", "140")
-    code, out, err = mi("--grid", "seed=0:2", "--set", "pause=0.02", "--epochs", "30", "--jobs", "2")
-    assert code == 0 and "trained" in out
-    assert "2 variants" in err and "━" in err and "seed1_pause0.02" in err and "train loss" in err
-
-
-def test_without_a_terminal_a_line_says_how_far_all_are(mi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mi.cli.training_bar.PLAIN_SECONDS", 0.0)
-    code, _, err = mi("--grid", "seed=0:2", "--epochs", "6", "--jobs", "1")
-    assert code == 0
-    assert "0 of 2 variants done; seed0 starting" in err
-    assert re.search(r"^1 of 2 variants done; seed1 epoch \d of 6$", err, re.MULTILINE)
-    assert err.splitlines()[-1] == "2 of 2 variants done; "
-
-
-def _start(workspace: Workspace, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", "from mi.cli import main; main()", "train", "lines", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=workspace.root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SITE), os.environ.get("PYTHONPATH", "")])},
-    )
 
 
 def _wait_until(process: subprocess.Popen[str] | None, reached: Callable[[], bool]) -> None:
@@ -240,35 +135,129 @@ SLOW = (
 )
 
 
+@pytest.fixture
+def alone(declare, contents, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """What a training of the variant by itself leaves; how long a pass takes changes no bit."""
+
+    def leave(settings: dict[str, Any], **parameters: Any) -> dict[str, Any]:
+        variant = declare(**parameters)
+        folder = tmp_path_factory.mktemp("alone") / variant.name
+        elsewhere = Variant(
+            workspace=variant.workspace, family=variant.family, parameters=variant.parameters, folder=folder
+        )
+        train(elsewhere, **settings)
+        return contents(elsewhere)
+
+    return leave
+
+
+def test_each_variant_has_the_bits_of_training_it_alone(
+    mi, declare, contents, alone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is trained already, one is continued, two are new: two processes for three variants."""
+    monkeypatch.setattr("mi.cli.training_bar.PLAIN_SECONDS", 0.0)
+    done, half = declare(seed=3, optimizer="sgd"), declare(seed=4, optimizer="sgd")
+    train(done, **LENGTH)
+    train(half, epochs=4, schedule="0:12:4")
+    before = contents(done), contents(half)
+    grid = ("--grid", "seed=3:5", "--grid", "optimizer=sgd,adamw", "--jobs", "2", "--epochs", "12")
+    code, out, err = mi(*grid)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    said = "1 of 4 variants exist: seed4_optimizersgd (trained to epoch 4); continue them with --resume"
+    assert said in err
+    assert (contents(done), contents(half)) == before
+    code, out, err = mi(*grid, "--checkpoints", "0:12:4", "--resume")
+    assert code == 0, err
+    rows = _rows(out)
+    assert {name: cells[:2] for name, cells in rows.items()} == {
+        "seed3_optimizersgd": ["trained already", "12"],
+        "seed3": ["trained", "12"],
+        "seed4_optimizersgd": ["trained", "12"],
+        "seed4": ["trained", "12"],
+    }
+    assert re.search(r"variant +state +epoch +seconds +train loss +test loss", out)
+    assert out.splitlines()[-1].startswith("4 variants: 1 trained already, 3 trained; ")
+    assert contents(done) == before[0]
+    lasting = alone(LENGTH, seed=4, optimizer="sgd")
+    assert contents(half) == lasting
+    for seed in (3, 4):
+        assert contents(declare(seed=seed)) == alone(LENGTH, seed=seed)
+    lines = err.splitlines()
+    assert lines[0] == "1 of 4 variants done; "
+    assert lines[-1] == "4 of 4 variants done; "
+    assert any(re.search(r"seed\d\w* epoch \d+ of 12", line) for line in lines)
+
+
+def test_a_process_that_is_killed_loses_its_variant_alone(elsewhere: Workspace, declare) -> None:
+    variants = [declare(seed=seed, pause=0.01) for seed in range(3)]
+    killed: list[str] = []
+    running: set[str] = set()
+
+    def watch(id: str, event: Mapping[str, Any]) -> None:
+        if event["event"] == "begun":
+            running.add(id)
+        elif event["event"] in ("done", "failed"):
+            running.discard(id)
+        assert len(running) <= 2
+        if event["event"] == "progress" and event["epoch"] >= 4 and not killed:
+            killed.append(id)
+            os.kill(_writer(variants, id), signal.SIGKILL)
+
+    summary = train_many(variants, jobs=2, **LENGTH, watch=watch)
+    states = {one.variant: one.state for one in summary.outcomes}
+    assert states.pop(killed[0]) == "failed" and set(states.values()) == {"trained"}
+    (lost,) = (one for one in summary.outcomes if one.state == "failed")
+    assert lost.error.startswith("its process was ended by SIGKILL")
+    (variant,) = (one for one in variants if one.id == lost.variant)
+    assert train(variant, resume=True).start >= 0
+    assert variant_state(VariantPaths(variant.folder)) == "trained"
+
+
+def test_on_a_terminal_there_is_a_bar_for_all_and_one_for_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setenv("COLUMNS", "140")
+    with display_of(3) as watch:
+        watch("some/n0", {"event": "skipped"})
+        watch("some/n1", {"event": "begun"})
+        watch("some/n2", {"event": "begun"})
+        watch("some/n1", {"event": "progress", "epoch": 5, "epochs": 20, "metrics": {"test_loss": 0.125}})
+        watch.bar.refresh()
+        watch("some/n2", {"event": "said", "line": "threads was 2"})
+        watch("some/n2", {"event": "failed", "sentence": "the loss is nan"})
+        watch("some/n1", {"event": "done"})
+    err = capsys.readouterr().err
+    for words in ("3 variants", "━", "n1", "5/20", "test loss 0.125", "mi: threads was 2", "3 done"):
+        assert words in err
+    assert "mi: some/n2 failed: the loss is nan" in err
+
+
 @pytest.mark.parametrize("how", ["ctrl-c", "kill"])
 def test_the_end_of_the_command_leaves_variants_that_resume_to_the_bit(
-    elsewhere: Workspace, declare, contents, how: str, tmp_path_factory: pytest.TempPathFactory
+    workspace: Workspace, start, declare, contents, alone, how: str
 ) -> None:
     variants = [declare(seed=seed, pause=0.02) for seed in range(3)]
     paths = [VariantPaths(variant.folder) for variant in variants]
-    process = _start(elsewhere, *SLOW)
-    try:
-        _wait_until(process, lambda: paths[0].checkpoint(8).exists() and paths[1].checkpoint(4).exists())
-        process.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    process = start(*SLOW)
+    _wait_until(process, lambda: paths[0].checkpoint(8).exists() and paths[1].checkpoint(4).exists())
+    process.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
     if how == "ctrl-c":
         assert process.returncode == 130
-        rows = _rows(out)
-        assert [cells[0].rpartition(" at ")[0] or cells[0] for cells in rows.values()] == [
-            *("interrupted", "interrupted", "not begun")
-        ]
+        states = [cells[0] for cells in _rows(out).values()]
+        assert all(re.fullmatch(r"interrupted at \d+", state) for state in states[:2])
+        assert states[2] == "not begun"
         assert err.endswith("mi: stopped, nothing lost; the same command with --resume goes on\n")
     # Also where the command was killed its processes have saved their states and are gone.
     _wait_until(None, lambda: all(variant_state(p).startswith("interrupted at") for p in paths[:2]))
+    _wait_until(None, lambda: not any(is_locked(p) for p in paths[:2]))
     assert not variants[2].exists
+    assert read_record(paths[0]).status == "interrupted"  # not killed: its very epoch is saved
     with pytest.raises(StoreError, match=r"2 of 3 variants exist: seed0_pause0\.02 \(interrupted at epoch"):
         train_many(variants, epochs=60)
-    summary = train_many(variants, resume=True, epochs=60, schedule="0:60:4", jobs=2)
-    assert [one.state for one in summary.outcomes] == ["trained"] * 3
-    folder = tmp_path_factory.mktemp("alone") / "seed0"
-    fast = declare(seed=0)  # how long a pass takes changes no bit
-    alone = Variant(workspace=elsewhere, family=fast.family, parameters=fast.parameters, folder=folder)
-    train(alone, epochs=60, schedule="0:60:4")
-    assert contents(variants[0]) == contents(alone)
+    quick = declare(seed=0)
+    shutil.copytree(variants[0].folder, quick.folder)
+    quick.save_config()
+    train(quick, resume=True)
+    assert contents(quick) == alone({"epochs": 60, "schedule": "0:60:4"}, seed=0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mi.training.many import Watch
 
-ENDS = ("done", "failed", "interrupted")
+ENDS = ("done", "failed", "interrupted", "skipped")
 
 
 @contextmanager
@@ -66,13 +66,14 @@ class _Bars:
             note = f"{epoch}/{epochs}  {losses(event['metrics'])}"
             bar.update(self.tasks[variant], completed=epoch, total=epochs, note=note)
         elif kind in ENDS:
-            bar.remove_task(self.tasks.pop(variant))
+            if variant in self.tasks:
+                bar.remove_task(self.tasks.pop(variant))
             self.shares.pop(variant, None)
             self.ended += 1
         elif kind == "said":
-            bar.console.print(f"mi: {event['line']}", markup=False)
+            bar.console.print(f"mi: {event['line']}", markup=False, highlight=False)
         if kind == "failed":
-            bar.console.print(f"mi: {variant} failed: {event['sentence']}", markup=False)
+            bar.console.print(f"mi: {variant} failed: {event['sentence']}", markup=False, highlight=False)
         done = self.ended + sum(self.shares.values())
         bar.update(self.whole, completed=done, note=f"{self.ended} done")
 

@@ -58,6 +58,7 @@ BEGINS = {
 @click.pass_context
 def train(
     ctx: click.Context,
+    /,
     name: str,
     settings: tuple[str, ...],
     axes: tuple[str, ...],

@@ -34,7 +34,7 @@ def parse_epochs(text: str, last: int) -> tuple[int, ...]:
             ) from None
         epochs.update(range(start, min(stop, last) + 1, step))
     if not epochs:
-        raise ParameterError(f"epochs {text!r} name no epoch")
+        raise ParameterError(f"epochs {text!r} name no epoch from 0 to {last}")
     return tuple(sorted(e for e in epochs if e <= last))
 
 

@@ -110,7 +110,7 @@ def densify(
         wanted = parse_epochs(window, record.epochs)
         if not wanted:
             raise ParameterError(
-                f"window {window!r} lies past the last epoch of {variant.id}, {record.epochs}"
+                f"window {window!r} lies past the last epoch of {variant.id}, which is {record.epochs}"
             )
         device = record.device if device is None else device
         if torch.device(device).type != torch.device(record.device).type:

@@ -95,7 +95,8 @@ def train_many(
         epochs, schedule, device, states, evaluate_every: as of :func:`mi.training.loop.train`.
         resume: continue those that are begun.
         wait: wait for other processes that write a variant.
-        watch: called with a variant's id and what is told of it (:class:`mi.training.pool.Pool`).
+        watch: called with a variant's id and what is told of it: as :class:`mi.training.pool.Pool` does, and
+            ``skipped`` for one that is trained already.
 
     Raises:
         ParameterError: settings that mean nothing.
@@ -117,6 +118,8 @@ def train_many(
         if i not in todo:
             assert record is not None
             outcomes[i].state, outcomes[i].reached = "trained already", record.epochs
+            if watch is not None:
+                watch(variants[i].id, {"event": "skipped"})
     settings = {"epochs": epochs, "schedule": schedule, "device": device, "states": states}
     settings |= {"evaluate_every": evaluate_every}
 
