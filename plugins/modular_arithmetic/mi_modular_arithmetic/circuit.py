@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mi.errors import NotApplicableError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 TRANSFORMER, MLP = "transformer", "mlp"
 _TRANSFORMER = {"W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U"}
 _MLP = ({"W_in", "W_U"}, {"W_E", "W_in", "W_U"}, {"W_E_left", "W_E_right", "W_in", "W_U"})
-_PLAIN = (None, False, "none", "")
 
 
 def kind_of(subject: Subject) -> str:
@@ -27,12 +26,8 @@ def kind_of(subject: Subject) -> str:
             say nothing of what it computes.
     """
     names, parameters = set(subject.weights), subject.parameters
-    normalized = [n for n in ("normalization", "layer_norm") if parameters.get(n) not in _PLAIN]
-    if normalized:
-        raise NotApplicableError(
-            f"not applicable: needs a network without LayerNorm, and its {normalized[0]} is "
-            f"{parameters[normalized[0]]}"
-        )
+    if parameters.get("layer_norm"):
+        raise NotApplicableError("not applicable: needs a network without LayerNorm")
     if names == _TRANSFORMER and len(subject.weights["W_Q"]) == 3:
         return TRANSFORMER
     if names in _MLP:
@@ -51,18 +46,6 @@ def needs_attention(subject: Subject) -> None:
     """
     if kind_of(subject) != TRANSFORMER:
         raise NotApplicableError("not applicable: needs attention, and this network has none")
-
-
-def activation_name(parameters: Mapping[str, Any]) -> str:
-    """Name of the function in torch that the neurons apply to their inputs.
-
-    Raises:
-        NotApplicableError: something else than ``relu`` or ``square``.
-    """
-    name = str(parameters.get("activation", "relu"))
-    if name not in ("relu", "square"):
-        raise NotApplicableError(f"not applicable: the activation is {name}, expected relu or square")
-    return name
 
 
 def operand_rows(weights: Mapping[str, torch.Tensor], n: int) -> tuple[tuple[str, int], ...]:

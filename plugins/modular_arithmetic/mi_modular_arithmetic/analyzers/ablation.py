@@ -9,7 +9,8 @@ import torch
 
 from mi_fourier_library import component, grid_coefficients, grid_component, without_frequency
 from mi_modular_arithmetic.analyzers.shared import on_device
-from mi_modular_arithmetic.circuit import activation_name, operand_rows, readout
+from mi_modular_arithmetic.circuit import operand_rows, readout
+from mi_modular_arithmetic.transformer import ACTIVATIONS
 
 if TYPE_CHECKING:
     from mi.engine.data import CheckpointData
@@ -53,7 +54,7 @@ def head_ablation(data: CheckpointData) -> dict[str, torch.Tensor]:
     Neurons see the change and answer to it; queries, keys and other heads do not, for there is one layer.
     """
     verdict, W = Verdict(data), data.weights
-    act = getattr(torch, activation_name(data.parameters))
+    act = ACTIVATIONS[data.parameters.get("activation", "relu")]
     z = data.site("blocks.0.attn.hook_z", -1)  # (rows, heads, d_head)
     pre = data.site("blocks.0.mlp.hook_pre", -1)
     post = data.site("blocks.0.mlp.hook_post", -1)

@@ -11,7 +11,7 @@ from mi.domain.site import Site
 from mi.domain.values import Option
 from mi_modular_arithmetic.analyzers.declare_answers import CLASS_MEANS, PACKAGE, PAIRS
 from mi_modular_arithmetic.analyzers.declare_circuit import NEURON_FREQUENCIES
-from mi_modular_arithmetic.circuit import activation_name, kind_of, needs_attention
+from mi_modular_arithmetic.circuit import kind_of, needs_attention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +38,9 @@ def sets(subject: Subject, **options: object) -> dict[str, Sequence[str]]:
     """``pairs``: train, test.
 
     Raises:
-        NotApplicableError: there is no attention of one layer, or neurons of another kind follow it.
+        NotApplicableError: there is no attention of one layer.
     """
     needs_attention(subject)
-    activation_name(subject.parameters)
     return {"pairs": SETS}
 
 

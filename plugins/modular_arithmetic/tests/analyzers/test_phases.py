@@ -12,8 +12,8 @@ from handmade_networks import NETWORKS, activations, relu, square, weights
 from mi.errors import NotApplicableError
 from mi.refs import resolve
 from mi_modular_arithmetic.circuit import neuron_inputs
-from mi_modular_arithmetic.one_layer import shapes
 from mi_modular_arithmetic.tasks import Group
+from mi_modular_arithmetic.weights import initialize, shapes
 
 Weights = Mapping[str, torch.Tensor]
 STATIONS = ["embedding", "attention", "input", "output", "logits"]
@@ -131,14 +131,13 @@ def test_a_network_that_subtracts_fits_by_the_difference_of_its_phases() -> None
 
 def test_neurons_see_what_operands_add_to_them() -> None:
     # On the paper's initialization, in the real transformer: θ is what neurons see of a, averaged over b.
-    from mi_modular_arithmetic.family import OneLayerTransformer
-    from mi_modular_arithmetic.one_layer import initialize
+    from mi_modular_arithmetic.family import ModularTransformer
 
     sizes = {"prime": 13, "d_model": 32, "n_heads": 4, "d_head": 8, "d_mlp": 64, "seed": 1, "init_scale": 0.8}
     assert set(shapes(sizes)) == {"W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U"}
     W = initialize(sizes, "cpu")
-    model = OneLayerTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0}).build_model("cpu")
-    OneLayerTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0}).load_weights(model, W)
+    model = ModularTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0}).build_model("cpu")
+    ModularTransformer(sizes | {"train_fraction": 0.5, "data_seed": 0}).load_weights(model, W)
     tokens = torch.tensor([[a, b, 13] for a in range(13) for b in range(13)])
     with torch.inference_mode():
         _, cache = model.run_with_cache(
@@ -218,7 +217,7 @@ def test_another_network_is_said_not_to_fit(name: str) -> None:
     for data, sentence in (
         (evolve(good, weights={**good.weights, "b_U": (7,)}), "a transformer of one layer"),
         (evolve(good, weights={**good.weights, "W_Q": (2, 2, 8, 4)}), "a transformer of one layer"),
-        (evolve(good, parameters={"normalization": "LN"}), "without LayerNorm"),
+        (evolve(good, parameters={"layer_norm": True}), "without LayerNorm"),
     ):
         with pytest.raises(NotApplicableError, match=f"not applicable: .*{sentence}"):
             coordinates(data)
