@@ -30,6 +30,7 @@ FAMILIES = {
         ("modular_arithmetic", "fourier_library", "geometry_library", "transformer_library"),
         {"prime": 7, "d_model": 16, "n_heads": 2, "d_head": 8, "d_mlp": 12},
     ),
+    "symmetric_group_composition": (("modular_arithmetic",), {"n": 3, "d_embed": 4, "d_mlp": 8}),
     "induction_attention_only": (
         ("induction", "transformer_library"),
         {
