@@ -22,7 +22,7 @@ def variant_row(variant: Variant) -> dict[str, Any]:
         "id": variant.id,
         "family": variant.family.name,
         "name": variant.name,
-        "state": state_of(variant),
+        "state": judged_state(variant),
         "parameters": dict(variant.parameters),
         "checkpoints": len(checkpoints),
         "last_epoch": checkpoints[-1].epoch if checkpoints else None,
@@ -33,14 +33,29 @@ def variant_row(variant: Variant) -> dict[str, Any]:
 def state_of(variant: Variant) -> str:
     """The state of its training, or ``analyzed`` when it is trained and nothing is left to analyze.
 
-    That is judged by what is committed for the default probe, not by fingerprints: `mi analyze --dry-run`
-    tells what is stale.
+    That is judged by what is committed for the default probe alone; see :func:`judged_state`.
     """
     from mi.store.layout import VariantPaths
     from mi.training.record import variant_state
 
     state: str = variant_state(VariantPaths(variant.folder))
     return "analyzed" if state == "trained" and _analyzed(variant) else state
+
+
+def judged_state(variant: Variant) -> str:
+    """As :func:`state_of`, by fingerprints: ``stale`` where what is committed is not what would be now.
+
+    Takes some hundredths of a second, and reads the checkpoints; where it cannot be told so, it is as there.
+    """
+    from mi.engine.fresh import is_fresh
+
+    state = state_of(variant)
+    if state not in ("trained", "analyzed"):
+        return state
+    fresh = is_fresh(variant)
+    if fresh:
+        return "analyzed"
+    return "stale" if fresh is False and state == "analyzed" else state
 
 
 def _analyzed(variant: Variant) -> bool:

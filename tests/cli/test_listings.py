@@ -203,3 +203,15 @@ def test_what_no_variant_matches_is_one_sentence(on: Mi, arguments: tuple[str, .
     ran = on(*arguments)
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert sentence in ran.err
+
+
+def test_a_variant_whose_results_are_stale_is_not_called_analyzed(on: Mi, trained: Path) -> None:
+    (row,) = objects(on("variants", "--json"))
+    assert row["state"] == "analyzed"
+    checkpoints = trained / "results" / FAMILY / VARIANT / "checkpoints"
+    first, second = sorted(checkpoints.iterdir())[:2]
+    second.write_bytes(first.read_bytes())
+    (row,) = objects(on("variants", "--json"))
+    assert row["state"] == "stale"
+    assert on("analyze", VARIANT, "--threads", "1").code == 0
+    assert objects(on("variants", "--json"))[0]["state"] == "analyzed"

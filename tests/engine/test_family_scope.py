@@ -426,3 +426,37 @@ def test_a_family_of_hundreds_of_epochs_is_read_lazily(make: Any, tiny: Any) -> 
 
     tiny.ANALYZERS[ID] = evolve(tiny.ENDS, function=lazy)
     run(make((0, 50), USED))
+
+
+def test_a_stale_result_at_the_reference_is_not_called_absent(make: Any, tiny: Any) -> None:
+    tiny.ANALYZERS[ID] = evolve(tiny.ENDS, artifacts=(ArtifactNeed("tiny.means", at="reference"),))
+    one, two = make((0, 50), USED[:2]), make((0, 50), USED[:2], seed=1)
+    run(one, two)
+    tiny.ANALYZERS["tiny.means"] = evolve(tiny.ANALYZERS["tiny.means"], version=2)
+    one = make((0, 50), USED)
+    shares = make_shares(one)
+    assert shares.missing["n11_seed1"] == (
+        "tiny.means has no result that is up to date at epoch 50, its last checkpoint"
+    )
+
+
+def make_shares(variant: Any) -> Any:
+    from mi.engine.family_bind import family_scope
+    from mi.engine.session import Session
+
+    scope = family_scope(variant.workspace, variant.family)
+    scope.gather(Session())
+    return scope.share(scope.items[ID])
+
+
+def test_results_outlive_the_checkpoints_that_they_were_made_of(make: Any) -> None:
+    import shutil
+
+    one, two = make((0, 50), USED), make((0, 50, 100), USED, seed=1)
+    run(one, two)
+    shutil.rmtree(VariantPaths(two.folder).checkpoints)
+    assert make_shares(one).fresh
+    one = make((0, 50, 100), USED)
+    summary = run(one)
+    assert summary.families[0].left_out == {}
+    assert stored(one)["epochs"].values.tolist() == [3, 3]

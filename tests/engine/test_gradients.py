@@ -422,3 +422,44 @@ def test_a_trajectory_has_no_gradients() -> None:
             id="a.b", version=1, title="", function="", scope="trajectory",
             gradients=(GradientNeed(weights=True),), outputs={"x": Output(())},
         )  # fmt: skip
+
+
+def test_a_probe_that_is_not_in_memory_is_read_batch_by_batch(
+    make: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient over a mask, in even batches, of a probe whose rows are never there all at once."""
+    from mi.domain.lazyprobe import LazyProbe
+
+    variant = make((0,), size=101)
+    probe = variant.probe("full")[1]
+    weights = load_tensors(VariantPaths(variant.folder).checkpoint(0))
+    whole = Differentiator(variant.code, probe, "cpu", "float32").by_weights(weights, "train")
+    assert isinstance(probe, LazyProbe)
+    sealed = LazyProbe(probe.source, probe.axes, probe.complete, refusal="not all at once")
+    asked: list[int] = []
+    read = type(probe.source).read
+
+    def counted(source: Any, low: int, high: int) -> Any:
+        asked.append(high - low)
+        return read(source, low, high)
+
+    monkeypatch.setattr(type(probe.source), "read", counted)
+    monkeypatch.setattr(LazyProbe, "rows_at_once", property(lambda self: 30))
+    monkeypatch.setattr(Differentiator, "_size", lambda self, *rest: 13)
+    made = Differentiator(variant.code, sealed, "cpu", "float32")
+    loss, found = made.by_weights(weights, "train")
+    assert made.passes == 1
+    assert 0 < max(asked) <= 30  # 51 of 101 rows count; a batch of 13 of them spans 25
+    torch.testing.assert_close(loss, whole[0], rtol=1e-6, atol=0)
+    for name in NAMES:
+        torch.testing.assert_close(found[name], whole[1][name], rtol=1e-5, atol=1e-7)
+
+
+def test_batches_follow_from_shapes_alone(make: Any) -> None:
+    variant = make((0, 400), size=31)
+    sizes = []
+    for epoch in (0, 400):
+        made = Differentiator(variant.code, variant.probe("full")[1], "cpu", "float32")
+        made.by_weights(load_tensors(VariantPaths(variant.folder).checkpoint(epoch)), "")
+        sizes.append(dict(made._row_bytes))
+    assert sizes[0] == sizes[1]

@@ -20,6 +20,7 @@ from mi.engine.plan import make_plan
 from mi.engine.session import Session
 from mi.engine.sources import packages, source_digest
 from mi.store.layout import VariantPaths
+from mi.testing import run
 
 SITE = Path(__file__).parent / "site"
 PATTERN = "hook_*o*"
@@ -151,11 +152,35 @@ def test_what_no_longer_holds_is_found_where_there_is_a_model(edited: Any) -> No
     assert summary.total.computed == 6 + 5 + 2
 
 
-def test_nothing_is_remembered_by_a_dry_run(edited: Any) -> None:
+def test_a_plan_remembers_nothing_and_a_dry_run_builds_the_model_once(edited: Any) -> None:
     variant = edited()
     make_plan(Session(), variant)
     assert models() == 1
     assert not file_of(variant).exists()
+    dry = ("-w", str(variant.workspace.root), "analyze", variant.name, "--dry-run")
+    first = run(*dry)
+    assert (first.code, models()) == (0, 2)
+    edited()
+    again = run(*dry)
+    assert (again.code, models()) == (0, 0)
+    assert again.out == first.out  # batches and what is held over all rows, too
+    assert "5 stale, 5 forward passes" in again.out
+    assert "memory: " in again.out
+    assert analyze([edited()]).total.forward_passes == 5
+
+
+def test_a_dry_run_by_memory_finds_a_misspelt_site(edited: Any) -> None:
+    variant = edited()
+    dry = ("-w", str(variant.workspace.root), "analyze", variant.name, "--dry-run")
+    run(*dry)
+    edited()
+    tiny = sys.modules["mi_tiny"].ANALYZERS  # type: ignore[attr-defined]
+    tiny["tiny.means"] = evolve(tiny["tiny.means"], sites=(Site("hook_hiden", -1),))
+    ran = run(*dry)
+    assert (ran.code, models()) == (2, 0)
+    assert "site hook_hiden@-1: the model has no hook 'hook_hiden'; did you mean hook_hidden" in ran.out
+    tiny["tiny.means"] = evolve(tiny["tiny.means"], sites=(Site("hook_hidden", 5),))
+    assert "the position is outside 0..1 of its 2 positions" in run(*dry).out
 
 
 @pytest.mark.parametrize(
@@ -182,10 +207,12 @@ def test_a_damaged_table_is_as_good_as_none(edited: Any, hooks: Any) -> None:
     assert models() == 1
 
 
-def test_a_family_that_nobody_asks_for_hooks_remembers_none(make: Any) -> None:
+def test_what_a_pass_showed_is_remembered_though_nobody_asked(make: Any) -> None:
     variant = make()
     analyze([variant])
-    assert not file_of(variant).exists()
+    told = json.loads(file_of(variant).read_bytes())["models"]["2 tokens, float32"]
+    assert told["hooks"]["hook_logits"] == ["float32", [2, 11]]
+    assert told["row_bytes"] == 4 * 2 * (6 + 11)
 
 
 def test_packages_are_those_of_the_class_and_its_bases(

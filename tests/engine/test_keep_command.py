@@ -124,3 +124,79 @@ def test_cache_lists_measures_and_drops(make: Any, mi: Any) -> None:
     assert not paths.kept.artifacts.exists()
     assert not paths.kept.commits.exists()
     assert mi(variant, "verify", variant.name, "--sample", "0").code == 0
+
+
+def test_a_site_whose_checkpoints_are_gone_cannot_be_kept(make: Any, mi: Any) -> None:
+    variant = make(analyzers=["tiny.means"])
+    paths = VariantPaths(variant.folder)
+    assert mi(variant, "analyze", variant.name, "--keep", HIDDEN).code == 0
+    paths.checkpoint(100).unlink()
+    for dry in ([], ["--dry-run"]):
+        ran = mi(variant, "analyze", variant.name, "--keep", "hook_logits", *dry)
+        assert ran.code == 2
+        line = "--keep hook_logits: cannot be kept at epoch 100: the checkpoint is gone"
+        assert line in (ran.out if dry else ran.err)
+    assert [row["epochs"] for row in json.loads(mi(variant, "cache", "ls", "--json").out)] == [5, 4]
+    shutil.rmtree(paths.checkpoints)
+    shutil.rmtree(paths.kept.artifacts / "full" / "hook_logits")
+    shutil.rmtree(paths.kept.commits / "full" / "hook_logits")
+    ran = mi(variant, "analyze", variant.name, "--keep", "hook_logits")
+    assert ran.refusal() == (
+        "--keep hook_logits: cannot be kept at epoch 0, 50, 100, 200, …: the checkpoint is gone"
+    )
+    assert mi(variant, "analyze", variant.name, "--keep", HIDDEN).code == 0  # kept already
+
+
+def test_epochs_of_kept_activations_are_listed_when_checkpoints_are_gone(make: Any, mi: Any) -> None:
+    variant = make(analyzers=["tiny.means"])
+    paths = VariantPaths(variant.folder)
+    mi(variant, "analyze", variant.name, "--keep", HIDDEN)
+    assert "weights" not in mi(variant, "checkpoints", variant.name).out
+    paths.checkpoint(400).unlink()
+    out = mi(variant, "show", variant.name).out
+    assert "checkpoints: 4, epochs 0 to 200; 1 more epoch known from kept activations alone, epoch 400" in out
+    assert "5 of 5" in out
+    shutil.rmtree(paths.checkpoints)
+    out = mi(variant, "show", variant.name).out
+    assert "checkpoints: none left; 5 epochs known from kept activations alone, epochs 0 to 400" in out, out
+    [row] = json.loads(mi(variant, "show", variant.name, "--json").out)
+    assert (row["epochs"], row["kept_epochs"]) == ([], [0, 50, 100, 200, 400])
+    rows = json.loads(mi(variant, "checkpoints", variant.name, "--json").out)
+    assert [(r["index"], r["epoch"], r["gone"], r["bytes"]) for r in rows] == [
+        (i, e, True, None) for i, e in enumerate((0, 50, 100, 200, 400))
+    ]
+    assert mi(variant, "checkpoints", variant.name).out.count("gone, activations are kept") == 5
+
+
+def test_a_pattern_drops_what_it_says(make: Any, mi: Any) -> None:
+    variant = make(analyzers=["tiny.means"])
+    mi(variant, "analyze", variant.name, "--keep", HIDDEN, "--keep", "hook_logits")
+
+    def would(*sites: str) -> set[str]:
+        words = [word for site in sites for word in ("--site", site)]
+        ran = mi(variant, "cache", "rm", variant.name, *words, "--dry-run")
+        assert ran.code == 0, ran.err
+        return {line.split("full/")[1].split(":")[0] for line in ran.out.splitlines()}
+
+    assert would("hook_*") == {HIDDEN, "hook_logits"}
+    assert would("hook_hid*") == would("hook_hid*@-1") == {HIDDEN}
+    assert would("**") == {HIDDEN, "hook_logits"}
+    ran = mi(variant, "cache", "rm", variant.name, "--site", "hook_*.**", "--dry-run")
+    assert ran.refusal().endswith("(* is any text without a dot, ** any text)")
+
+
+def test_stars_stand_for_text_with_or_without_dots() -> None:
+    from mi.domain.site import Site
+
+    hooks = ["hook_embed", "blocks.0.hook_mid", "blocks.0.mlp.hook_post", "blocks.10.mlp.hook_post"]
+    told = {
+        pattern: [site.hook for site in Site(pattern).expand(hooks)]
+        for pattern in ("blocks.*", "blocks.**", "blocks.0.**", "blocks.*.mlp.hook_post", "**hook_post")
+    }
+    assert told == {
+        "blocks.*": [],
+        "blocks.**": hooks[1:],
+        "blocks.0.**": hooks[1:3],
+        "blocks.*.mlp.hook_post": hooks[2:],
+        "**hook_post": hooks[2:],
+    }

@@ -70,7 +70,7 @@ def test_cleaning_takes_stale_epochs_out_of_a_packed_variant(make: Any, mi: Any,
     ran = mi(variant, "clean", variant.name, "--dry-run")
     assert ran.code == 0 and "1 without a checkpoint" in ran.out and paths.packed.exists()
     ran = mi(variant, "clean", variant.name, "--yes")
-    assert ran.code == 0 and not paths.packed.exists()
+    assert ran.code == 0 and paths.packed.exists() and not paths.artifacts.exists()
     assert list(ArtifactReader(paths).committed("full", "tiny.means")) == [0, 100, 200, 400]
     mi(variant, "pack", variant.name)
     tiny.ANALYZERS["tiny.means"] = evolve(tiny.ANALYZERS["tiny.means"], version=99)
@@ -94,3 +94,18 @@ def test_who_writes_meanwhile_is_waited_for_when_asked(make: Any, mi: Any) -> No
         assert waiting.is_alive() and not paths.packed.exists()
     waiting.join(30.0)
     assert paths.packed.exists()
+
+
+def test_cleaning_keeps_what_is_packed_packed(make: Any, mi: Any) -> None:
+    variant = make()
+    paths = VariantPaths(variant.folder)
+    mi(variant, "analyze", variant.name, "--analyzers", "tiny.means,tiny.norms")
+    mi(variant, "pack", variant.name)
+    paths.checkpoint(100).unlink()
+    ran = mi(variant, "clean", variant.name, "--yes")
+    assert ran.code == 0, ran.err
+    assert "1 without a checkpoint" in ran.out
+    assert paths.packed.exists() and not paths.artifacts.exists()
+    reader = ArtifactReader(paths)
+    assert reader.committed("full", "tiny.means").keys() == {0, 50, 200, 400}
+    assert mi(variant, "verify", variant.name, "--sample", "0").code == 0

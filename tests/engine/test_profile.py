@@ -17,6 +17,7 @@ from mi.domain.needs import ArtifactNeed
 from mi.domain.output import Output
 from mi.engine.analyze import analyze
 from mi.engine.profile import REST, STAGES, own_time, profile, trace
+from mi.engine.task import STAGES as CLOSING
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 from mi.timing import Recording, Timed, recording, timed
@@ -91,6 +92,16 @@ def test_an_analyzer_over_variants_has_a_stage_of_its_own(make: Any, tiny: Any) 
     assert (share.calls, share.bytes) == (1, 8)
     assert share.function == pytest.approx(told.stage("families", "function"))
     assert share.writing == pytest.approx(told.stage("families", "write"))
+
+
+def test_a_kept_site_is_one_row_with_its_bytes(make: Any) -> None:
+    with recording() as found:
+        analyze([make(analyzers=["tiny.means"])], keep=["hook_hidden@-1"])
+    rows = {share.analyzer: share for share in profile(found).analyzers}
+    assert rows.keys() == {"tiny.means", "keep:hook_hidden@-1"}
+    kept = rows["keep:hook_hidden@-1"]
+    assert (kept.calls, kept.bytes) == (len(EPOCHS), len(EPOCHS) * 11 * 6 * 4)
+    assert kept.writing > 0
 
 
 def test_a_fresh_variant_has_no_pass_to_show(make: Any) -> None:
@@ -222,11 +233,11 @@ def test_the_command_prints_tables_and_says_where_the_trace_is(make: Any, mi: An
     assert set(check_trace(json.loads(Path("mi-profile.json").read_text()))) == {"main", "reader", "writer"}
     lines = [line.split() for line in ran.out.splitlines()]
     heads = [words[0] for words in lines if words]
-    for name in (*HAPPEN, REST, "wall", "reader:", "writer:", "tiny.means", "tiny.path"):
+    for name in (*HAPPEN, *CLOSING, REST, "wall", "reader:", "writer:", "tiny.means", "tiny.path"):
         assert name in heads, name
     shares = {words[0]: float(words[words.index("%") - 1]) for words in lines if "%" in words}
     assert shares.pop("wall") == 100
-    assert shares.keys() == {*HAPPEN, REST}
+    assert shares.keys() == {*CLOSING, REST}  # the stages of the closing line
     assert sum(shares.values()) == pytest.approx(100, abs=0.06 * len(shares))
     assert ran.out.splitlines()[-1].startswith("5 checkpoints, 5 forward passes")
 
@@ -246,6 +257,7 @@ def test_the_trace_goes_where_it_is_told(make: Any, mi: Any, here: None) -> None
         ("n11_seed0", "expected a file whose name ends in .json (for the default, name the variants before"),
         ("nowhere/x.json", "there is no folder nowhere, expected a file in a folder that is there"),
         ("folder.json", "it is a folder, expected a file in a folder that is there"),
+        ("/proc/x.json", "the folder /proc cannot be written ("),
     ],
 )
 def test_a_trace_that_cannot_be_is_refused_before_any_work(
@@ -253,7 +265,8 @@ def test_a_trace_that_cannot_be_is_refused_before_any_work(
 ) -> None:
     variant = make()
     Path("folder.json").mkdir()
-    ran = mi(variant, "analyze", variant.name, "--profile", file)
-    assert (ran.code, ran.out) == (2, "")
-    assert f"--profile {file!r}: {said}" in ran.err
+    for more in ([], ["--dry-run"]):
+        ran = mi(variant, "analyze", variant.name, "--profile", file, *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"--profile {file!r}: {said}" in ran.err
     assert not VariantPaths(variant.folder).artifacts.exists()

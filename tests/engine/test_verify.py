@@ -291,3 +291,34 @@ def test_the_command_prints_json_and_takes_all(make: Any, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert code == 0
     assert out.endswith("8 computed again: 8 equal to the bit (--seed 7): sound\n")
+
+
+def test_progress_ends_at_its_end(make: Any) -> None:
+    """Losses count too: what was told beforehand is never passed."""
+    from mi.engine.analyze import analyze
+    from mi.engine.verify import verify
+    from mi.store.losses import LossHistory
+
+    class Counted:
+        total = done = 0
+
+        def reading(self, variant: str, files: int) -> None:
+            self.total += files
+
+        def read(self) -> None:
+            self.done += 1
+
+        def start(self, variant: str, checkpoints: int) -> None:
+            pass
+
+        def checkpoint(self, variant: str, epoch: int) -> None:
+            pass
+
+    variant = make()
+    history = LossHistory(VariantPaths(variant.folder), ("train_loss", "test_loss"), 10)
+    history.record(range(10), {"train_loss": [0.5] * 10, "test_loss": [1.0] * 10})
+    history.save()
+    analyze([variant])
+    counted = Counted()
+    assert not verify(variant, sample=0, seed=0, watcher=counted).damaged
+    assert counted.done == counted.total > 5

@@ -52,7 +52,7 @@ def mi(server: Server, sealed: Path, tmp_path: Path) -> Mi:
 @pytest.mark.parametrize(
     "command",
     [
-        ("analyze", "n7_seed0"),
+        ("analyze", "n7_seed0", "--keep", "hook_*"),
         ("clean", "n7_seed0", "--yes"),
         ("train", "sample_sums", "--epochs", "60", "--resume"),
         ("train", "sample_sums", "--set", "seed=5"),
@@ -78,6 +78,9 @@ def test_what_reads_works(mi: Mi, sealed: Path, tmp_path: Path) -> None:
     code, said = mi("analyze", "n7_seed0", "--dry-run")
     assert code == 0, said
     assert "0 stale, 0 forward passes" in said
+    code, said = mi("analyze", "n7_seed0")
+    assert code == 0, said
+    assert "0 forward passes, everything fresh (" in said
     code, said = mi("clean", "n7_seed0", "--dry-run")
     assert (code, said) == (0, "n7_seed0: nothing to drop\n")
     code, said = mi("report", "build", "default", "n7_seed0", "--to", str(tmp_path / "report.html"))
@@ -120,7 +123,10 @@ def test_a_folder_that_its_user_may_not_write_is_said(server: Server, trained: P
         paths.lock.unlink()
         paths.root.chmod(0o555)
         order = Order(
-            arguments=("-w", str(root), "analyze", "n7_seed0"), root=root, output=str(output), user=nobody
+            arguments=("-w", str(root), "analyze", "n7_seed0", "--keep", "hook_*"),
+            root=root,
+            output=str(output),
+            user=nobody,
         )
         ended = server.run(order)
         paths.root.chmod(0o755)

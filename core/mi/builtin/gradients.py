@@ -67,9 +67,15 @@ def figure(sources: Any, context: FigureContext, options: Mapping[str, Any]) -> 
     plots = []
     for field, title in titles.items():
         plot = epoch_heatmap(
-            sources, context, field, y="weight", rows=names, epochs=artifacts["epoch"].values, title=title
+            sources,
+            context,
+            field,
+            y="weight",
+            rows=names,
+            epochs=artifacts["epoch"].values,
+            title=title,
+            height=max(context.height // 2, 160),
         )
-        plot.height = max(context.height // 2, 160)
         plots.append(plot)
     plots[0].xaxis.axis_label = None
     return column(*plots, sizing_mode="stretch_width")

@@ -10,10 +10,11 @@ import click
 from mi.cli.bar import Counter
 from mi.cli.choice import Choice, check_device, choosing, chosen_variants
 from mi.cli.common import open_workspace, say, wait_option
-from mi.cli.kept_text import lost_sentences
+from mi.cli.kept_text import PATTERNS, lost_sentences
 from mi.cli.picture import FORMS
 from mi.cli.profile import DEFAULT, profiled
 from mi.domain.sizes import parse_bytes
+from mi.plural import counted
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ if TYPE_CHECKING:
     "keep",
     metavar="SITE",
     multiple=True,
-    help="Store what this hook holds, as blocks.0.mlp.hook_post@-1, for analyses to come; again for more.",
+    help="Store what this hook holds, as blocks.0.mlp.hook_post@-1, for analyses to come; again for more. "
+    f"{PATTERNS}",
 )
 @click.option(
     "--keep-dtype", metavar="DTYPE", help="float16 takes half the room, and is not exact (default: as it is)."
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be done, and end with its exit code; store no result."
+)
 @click.option(
     "--graph",
     metavar="[text|dot]",
@@ -88,11 +92,11 @@ def analyze(
     from mi.domain.keep import parse_keep
     from mi.errors import ParameterError
 
+    check_device(device)
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, choice, "analyze")
     ids = None if analyzers is None else [part.strip() for part in analyzers.split(",") if part.strip()]
     size = None if memory is None else parse_bytes(memory)
-    check_device(device)
     if keep_dtype is not None and not keep:
         raise ParameterError("--keep-dtype says how activations are kept: give --keep SITE with it")
     if graph is not None and not dry_run:
@@ -101,7 +105,7 @@ def analyze(
         from mi.cli.dryrun import dry_run as show
 
         with profiled(profile):
-            show(
+            return show(
                 chosen,
                 analyzers=ids,
                 epochs=epochs,
@@ -112,7 +116,6 @@ def analyze(
                 keep=parse_keep(keep, keep_dtype),
                 graph=graph,
             )
-        return 0
     with profiled(profile):
         with timed("plan", "import the engine"):
             from mi.engine.analyze import analyze as run
@@ -168,7 +171,9 @@ def _say(one: VariantSummary, several: bool) -> None:
     for sentence in said[:20]:
         click.echo(f"mi: {one.variant}: {sentence}", err=True)
     if len(said) > 20:
-        click.echo(f"mi: {one.variant}: and {len(said) - 20} more failures, see log.jsonl", err=True)
+        click.echo(
+            f"mi: {one.variant}: and {counted(len(said) - 20, 'more failure')}, see log.jsonl", err=True
+        )
     if one.nonfinite:
         from mi.store import finite
 

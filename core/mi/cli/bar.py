@@ -32,6 +32,7 @@ class Counter:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        self._task = None
         if total == 0:
             return
         if self._bar is None:

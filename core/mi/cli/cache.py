@@ -10,7 +10,9 @@ import click
 
 from mi.cli.choice import Choice, choosing, chosen_variants
 from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
+from mi.cli.kept_text import PATTERNS
 from mi.cli.show import size_of
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.workspace import Variant, Workspace
@@ -76,7 +78,12 @@ def size(ctx: click.Context, variants: tuple[str, ...], as_json: bool) -> None:
 @cache.command("rm")
 @choosing
 @click.option(
-    "--site", "sites", metavar="SITE", multiple=True, help="Only this site; * is any text without a dot."
+    "--site",
+    "sites",
+    metavar="SITE",
+    multiple=True,
+    help=f"Only this site, as listed; again for more. {PATTERNS} A pattern without a position chooses "
+    "sites at every position.",
 )
 @click.option("--probe", metavar="NAME", help="Only over this probe.")
 @click.option("--stale", is_flag=True, help="Only what is not as it would be kept now, or nobody's.")
@@ -167,11 +174,12 @@ def _kept(variant: Variant) -> list[Kept]:
 
 def _print(cleaning: Cleaning) -> None:
     for drop in cleaning.drops:
-        part = f", {len(drop.epochs)} of {len(drop.epochs) + drop.kept} epochs" if drop.epochs else ""
-        size = f"{drop.files:,} files, {size_of(drop.bytes)}"
+        every = counted(len(drop.epochs) + drop.kept, "epoch")
+        part = f", {len(drop.epochs)} of {every}" if drop.epochs else ""
+        size = f"{counted(drop.files, 'file')}, {size_of(drop.bytes)}"
         click.echo(f"{cleaning.owner.name}: {drop.probe}/{drop.analyzer}{part}: {drop.why}: {size}")
 
 
 def _total(cleanings: list[Cleaning]) -> str:
     files, taken = sum(c.files for c in cleanings), sum(c.bytes for c in cleanings)
-    return f"{files:,} files, {size_of(taken)}"
+    return f"{counted(files, 'file')}, {size_of(taken)}"

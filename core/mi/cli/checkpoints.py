@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def checkpoints(ctx: click.Context, variant: str, as_json: bool) -> None:
-    """List the checkpoints of VARIANT: index, epoch, metrics there, and whether training can resume."""
+    """List the checkpoints of VARIANT: index, epoch, metrics there, and whether training can resume.
+
+    Those too whose weights are gone, and of which activations are kept: analyses go on from these.
+    """
     found = open_workspace(ctx).variant(variant)
     rows = listing(found)
     names = list(rows[0]["metrics"]) if rows else []
     columns = {"index": "index", "epoch": "epoch"} | {n: n.replace("_", " ") for n in names}
-    shown = rows if as_json else [{**row, **row["metrics"]} for row in rows]
+    columns |= {"state": "training state"} | ({"weights": "weights"} if any(r["gone"] for r in rows) else {})
+    told = {False: "there", True: "gone, activations are kept"}
+    shown = rows if as_json else [{**row, **row["metrics"], "weights": told[row["gone"]]} for row in rows]
     print_listing(
         shown,
-        columns | {"state": "training state"},
+        columns,
         as_json,
         f"{found.id} has no checkpoints yet: `mi train` makes them",
     )
@@ -33,24 +38,28 @@ def checkpoints(ctx: click.Context, variant: str, as_json: bool) -> None:
 
 def listing(variant: Variant) -> list[dict[str, Any]]:
     """One object a checkpoint; keys in docs/cli-json.md."""
+    from mi.engine.kept import known_without_checkpoint
     from mi.store.checkpoints import list_checkpoints, list_states
     from mi.store.layout import VariantPaths
 
     paths = VariantPaths(variant.folder)
     states = list_states(paths)
     metrics = metrics_by_epoch(paths)
+    files = {c.epoch: c.path.stat().st_size for c in list_checkpoints(paths)}
+    every = sorted(files.keys() | known_without_checkpoint(variant).keys())
     return [
         {
-            "id": f"{variant.id}@{c.epoch}",
+            "id": f"{variant.id}@{epoch}",
             "family": variant.family.name,
             "variant": variant.name,
-            "index": c.index,
-            "epoch": c.epoch,
-            "metrics": {name: values.get(c.epoch) for name, values in metrics.items()},
-            "state": c.epoch in states,
-            "bytes": c.path.stat().st_size,
+            "index": index,
+            "epoch": epoch,
+            "metrics": {name: values.get(epoch) for name, values in metrics.items()},
+            "state": epoch in states,
+            "gone": epoch not in files,
+            "bytes": files.get(epoch),
         }
-        for c in list_checkpoints(paths)
+        for index, epoch in enumerate(every)
     ]
 
 

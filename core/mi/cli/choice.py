@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from mi.domain.workspace import FamilyResults, Variant, Workspace
+
+_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
 
 
 where_option = click.option(
@@ -64,7 +67,12 @@ def chosen_variants(workspace: Workspace, choice: Choice, doing: str) -> list[Va
     from mi.domain.select import where
     from mi.errors import MiError, UnknownNameError
 
-    if (choice.every and choice.names) or not (choice.every or choice.names or choice.conditions):
+    if choice.every and choice.names:
+        raise MiError(
+            f"VARIANT ({', '.join(choice.names)}) and --all exclude each other: name the variants to {doing}, "
+            "or give --all alone"
+        )
+    if not (choice.every or choice.names or choice.conditions):
         raise MiError(f"name the variants to {doing}, or give --all or --where (see `mi variants`)")
     found = _named(workspace, choice.names) if choice.names else workspace.variants()
     if not found:
@@ -100,16 +108,20 @@ def with_families(variants: list[Variant]) -> list[Variant | FamilyResults]:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that torch does not have; torch is imported only for others than the CPU.
+    """Refuse a device that is none, or that torch does not have here.
+
+    Torch is imported only for what is a device by its name, and is not the CPU.
 
     Raises:
         ParameterError: names the device.
     """
+    from mi.errors import ParameterError
+
     if device == "cpu":
         return
+    if _DEVICE.fullmatch(device) is None:
+        raise ParameterError(f"device {device!r} cannot be used: expected cpu, cuda, cuda:1, mps or xpu")
     import torch
-
-    from mi.errors import ParameterError
 
     try:
         torch.empty(0, device=device)

@@ -11,6 +11,7 @@ import click
 from mi.cli.choice import Choice, choosing, chosen_variants, with_families
 from mi.cli.common import json_option, open_workspace, print_listing, say, wait_option
 from mi.cli.show import size_of
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.engine.clean import Cleaning, Drop
@@ -123,10 +124,10 @@ def _print(cleaning: Cleaning) -> None:
 
 
 def _said(drop: Drop) -> str:
-    part = f", {len(drop.epochs)} of {len(drop.epochs) + drop.kept} epochs" if drop.epochs else ""
-    return f"{drop.place}{part}: {drop.why}: {drop.files:,} files, {size_of(drop.bytes)}"
+    part = f", {len(drop.epochs)} of {counted(len(drop.epochs) + drop.kept, 'epoch')}" if drop.epochs else ""
+    return f"{drop.place}{part}: {drop.why}: {counted(drop.files, 'file')}, {size_of(drop.bytes)}"
 
 
 def _total(cleanings: list[Cleaning]) -> str:
     files, size = sum(c.files for c in cleanings), sum(c.bytes for c in cleanings)
-    return f"{files:,} files, {size_of(size)}"
+    return f"{counted(files, 'file')}, {size_of(size)}"

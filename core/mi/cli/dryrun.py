@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from mi.cli.kept_text import kept_lines, some
+from mi.domain.keep import PREFIX
 from mi.domain.sizes import said_bytes, said_operations
 from mi.errors import PluginError
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.keep import Keep
@@ -31,11 +34,18 @@ def dry_run(
     threads: int | None,
     keep: tuple[Keep, ...],
     graph: str | None,
-) -> None:
-    """Print what would be done; with ``graph`` (``text`` or ``dot``) as what is read and what reads it."""
+) -> int:
+    """Print what would be done; with ``graph`` (``text`` or ``dot``) as what is read and what reads it.
+
+    Returns:
+        The exit code that the analysis would have, as far as it is known before any work.
+    """
     from mi.engine.analyze import family_scopes
+    from mi.engine.hookcache import remember
     from mi.engine.plan import make_plan
     from mi.engine.session import Session
+    from mi.engine.trajectory import spans
+    from mi.errors import StoreError
 
     session = Session({v.workspace.root: v.workspace for v in variants}, threads)
     plans = []
@@ -49,7 +59,10 @@ def dry_run(
             device=device,
             memory=memory,
             keep=keep,
+            dry=True,
         )
+        with suppress(StoreError):  # a folder that cannot be written is as good as forgotten
+            remember(plan.bench)
         if graph is None:
             for line in plan_lines(plan):
                 click.echo(line)
@@ -67,6 +80,8 @@ def dry_run(
         pictures = [*map(picture_of, plans), *map(picture_of_family, scopes)]
         for line in dot_lines(pictures) if graph == "dot" else text_lines(pictures):
             click.echo(line)
+    failing = any(plan.failures or any(s.lacking for s in spans(plan, plan.after())) for plan in plans)
+    return 2 if failing or any(scope.broken for scope in scopes) else 0
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -75,8 +90,9 @@ def plan_lines(plan: Plan) -> list[str]:
 
     stale, passes = plan.stale_epochs, plan.pass_epochs
     lines = [
-        f"{plan.variant.id}, probe {plan.bench.probe_name} ({len(plan.bench.probe)} rows): "
-        f"{len(plan.epochs)} checkpoints, {len(stale)} stale, {len(passes)} forward passes"
+        f"{plan.variant.id}, probe {plan.bench.probe_name} ({counted(len(plan.bench.probe), 'row')}): "
+        f"{counted(len(plan.epochs), 'checkpoint')}, {len(stale):,} stale, "
+        f"{counted(len(passes), 'forward pass')}"
     ]
     if stale:
         lines.append(f"  stale epochs: {some(stale)}")
@@ -85,14 +101,17 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += kept_lines(plan)
     if plan.room is not None:
         held, given = said_bytes(plan.room.held), said_bytes(plan.room.given)
-        lines.append(f"  memory: {held} held over all rows, of {given}; batches of {plan.batch:,} rows")
+        lines.append(
+            f"  memory: {held} held over all rows, of {given}; batches of {counted(plan.batch, 'row')}"
+        )
     for id, work in plan.work.items():
         if not work.stale:
             lines.append(f"  {id}: fresh")
             continue
         size = work.spec.epoch_bytes() * len(work.stale)
         cost = _cost(plan.bench, work.item)
-        lines.append(f"  {id}: {len(work.stale)} checkpoints, {said_bytes(size)} ({work.why}){cost}")
+        epochs = counted(len(work.stale), "checkpoint")
+        lines.append(f"  {id}: {epochs}, {said_bytes(size)} ({work.why}){cost}")
         for array in work.spec.arrays:
             shape = work.spec.shape(array, len(work.stale))
             dims = ", ".join(f"{d} {n}" for d, n in zip(array.dims, shape, strict=True))
@@ -102,8 +121,9 @@ def plan_lines(plan: Plan) -> list[str]:
         cost = "" if state != "stale" else _cost(plan.bench, span.item, len(span.epochs))
         lines.append(f"  {span.item.id}: trajectory, {state}{cost}")
     lines += [f"  {id}: skipped, {reason}" for id, reason in plan.skipped.items()]
-    lines += [f"  {id}: {reason}" for id, reason in plan.broken.items()]
-    lines += [f"  epoch {epoch}: {reason}" for epoch, reason in plan.damaged.items()]
+    for failure in plan.failures:
+        head = f"epoch {failure.epoch}" if failure.epoch is not None else failure.analyzer
+        lines.append(f"  {failure.message if head.startswith(PREFIX) else f'{head}: {failure.message}'}")
     return lines
 
 
@@ -122,10 +142,10 @@ def _cost(bench: Bench, item: Item, epochs: int | None = None) -> str:
 
 def family_lines(scope: FamilyScope) -> list[str]:
     """What will be brought up to date of a family, in words."""
-    lines = [f"{scope.family.name}, probe {scope.probe}: {len(scope.members)} variants"]
+    lines = [f"{scope.family.name}, probe {scope.probe}: {counted(len(scope.members), 'variant')}"]
     for id, item in scope.items.items():
         share = scope.share(item)
         state = share.lacking or ("fresh" if share.fresh else "stale")
-        lines.append(f"  {id}: family, {len(share.epochs)} variants, {state}")
+        lines.append(f"  {id}: family, {counted(len(share.epochs), 'variant')}, {state}")
         lines += [f"    without {name}: {why}" for name, why in share.missing.items() if not share.lacking]
     return lines + [f"  {id}: {reason}" for id, reason in scope.broken.items()]

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mi.cli.show import size_of
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.engine.plan import Plan
+
+# How sites are named in options, said in the same words everywhere.
+PATTERNS = "In a pattern, * is any text without a dot, ** any text: blocks.*.mlp.hook_post, 'blocks.0.**'."
 
 
 def kept_lines(plan: Plan) -> list[str]:
@@ -21,15 +25,15 @@ def kept_lines(plan: Plan) -> list[str]:
         works = [work for work in kept_work(plan) if work.stale]
         epochs = len({e for work in works for e in work.stale})
         lines.append(
-            f"  keeping: {_count(len(works), 'site')} of {len(plan.bench.probe):,} rows at "
-            f"{_count(epochs, 'epoch')}, {size_of(needed)} before compression; "
+            f"  keeping: {counted(len(works), 'site')} of {counted(len(plan.bench.probe), 'row')} at "
+            f"{counted(epochs, 'epoch')}, {size_of(needed)} before compression; "
             f"{size_of(room_free(plan.bench.paths.root))} free"
         )
     if plan.kept_epochs:
         lines.append(f"  read from kept activations, without a pass: epoch {some(plan.kept_epochs)}")
     if absent := tuple(plan.known.absent):
         lines.append(f"  known from kept activations alone, the checkpoint is gone: epoch {some(absent)}")
-    return lines + [f"  {sentence}" for sentence in lost_sentences({i: w.lost for i, w in plan.work.items()})]
+    return lines + [f"  {sentence}" for sentence in lost_sentences(plan.lost)]
 
 
 def lost_sentences(lost: dict[str, tuple[int, ...]]) -> list[str]:
@@ -47,7 +51,3 @@ def some(epochs: Sequence[int]) -> str:
     if len(epochs) <= 8:
         return ", ".join(map(str, epochs))
     return f"{', '.join(map(str, epochs[:4]))}, … {', '.join(map(str, epochs[-2:]))}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ import click
 from mi.cli.choice import Choice, choosing, chosen_variants
 from mi.cli.common import open_workspace, say, wait_option
 from mi.cli.show import size_of
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.store.pack import Size
@@ -61,4 +62,4 @@ def unpack(ctx: click.Context, choice: Choice, wait: bool) -> None:
 
 
 def _said(size: Size) -> str:
-    return f"{size.files:,} files, {size_of(size.bytes)},"
+    return f"{counted(size.files, 'file')}, {size_of(size.bytes)},"

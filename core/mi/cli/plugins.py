@@ -10,6 +10,7 @@ import click
 
 from mi.cli.common import json_option, print_listing, timeout_option
 from mi.cli.wrapped import paragraph
+from mi.plural import counted
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -113,7 +114,7 @@ def _judge(ctx: click.Context, rows: Rows, name: str | None, as_json: bool) -> N
     failed = [row["name"] for row in rows if row["failures"]]
     if failed:
         asked = sum(row["state"] == "loaded" or bool(row["failures"]) for row in rows)
-        said = f"plugin {name}" if name is not None else f"{len(failed)} of {asked} plugins"
+        said = f"plugin {name}" if name is not None else f"{len(failed)} of {counted(asked, 'plugin')}"
         said += " failed" + ("" if name is not None else f": {', '.join(failed)}")
     else:
         said = "nothing is wrong with the plugins that were loaded"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mi.cli.common import json_option, open_workspace, print_listing, split_setting
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.code import VariantCode
@@ -93,7 +94,7 @@ def new(
         )
     built = workspace.build_probe(declared, spec, _default_code(workspace, declared))
     path = workspace.save_probe(declared, spec)
-    click.echo(f"saved {path}: {len(built):,} rows at the family's default parameters")
+    click.echo(f"saved {path}: {counted(len(built), 'row')} at the family's default parameters")
 
 
 @probe.command()
@@ -139,7 +140,7 @@ def validate(ctx: click.Context, family: str, name: str) -> None:
     failed = 0
     for said, code in codes:
         try:
-            click.echo(f"ok      {said}: {len(workspace.build_probe(declared, spec, code)):,} rows")
+            click.echo(f"ok      {said}: {counted(len(workspace.build_probe(declared, spec, code)), 'row')}")
         except MiError as error:
             failed += 1
             click.echo(f"mi: {said}: {error}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from mi.engine.profile import Profile
 
 DEFAULT = "mi-profile.json"
+# The stages that the closing line of `mi analyze` names -> the recorded ones of the main thread in each.
+GROUPS = {
+    "plan": ("plan",),
+    "load": ("load",),
+    "forward": ("forward",),
+    "analyze": ("functions", "derived", "hand-over", "trajectories", "families"),
+    "write": ("write", "tidy"),
+    "rest": ("rest",),
+}
 
 
 @contextmanager
@@ -54,18 +64,19 @@ def _checked(file: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise ParameterError(f"--profile {file!r}: {what}, expected a file in a folder that is there")
+    try:
+        with TemporaryFile(dir=path.parent):  # tried: what modes say is not what a file system does
+            pass
+    except OSError as error:
+        raise ParameterError(
+            f"--profile {file!r}: the folder {path.parent} cannot be written ({error.strerror})"
+        ) from None
     return path
 
 
 def profile_lines(found: Profile) -> list[str]:
     """The tables: the main thread by stage, the other threads, the analyzers."""
-    stages = _table("stage", "seconds", "share", "calls", "per call")
-    for row in found.main:
-        name = f"  {row.part}" if row.part else row.stage
-        share = "" if row.part else f"{100 * row.seconds / found.seconds:.1f} %"
-        stages.add_row(name, _seconds(row.seconds), share, str(row.calls), _brief(row.seconds / row.calls))
-    stages.add_row("wall time", _seconds(found.seconds), "100.0 %", "", "")
-    tables = [stages]
+    tables = [_stages(found)]
     if found.others:
         others = _table("thread, beside it", "seconds", "calls", "per call")
         for role, rows in found.others.items():
@@ -83,6 +94,29 @@ def profile_lines(found: Profile) -> list[str]:
             shares.add_row(one.analyzer, *times, str(one.calls), each, f"{one.bytes:,}")
         tables.append(shares)
     return [line for table in tables for line in [*_lines(table), ""]]
+
+
+def _stages(found: Profile) -> Table:
+    """The main thread by the stages that the closing line names, each before what it consists of."""
+    table = _table("stage", "seconds", "share", "calls", "per call")
+    for stage, parts in GROUPS.items():
+        rows = [row for row in found.main if row.stage in parts]
+        if not rows:
+            continue
+        whole = sum(row.seconds for row in rows if not row.part)
+        share = f"{100 * whole / found.seconds:.1f} %"
+        own = next((row for row in rows if row.stage == stage and not row.part), None)
+        if own is not None and parts == (stage,):
+            table.add_row(stage, _seconds(whole), share, str(own.calls), _brief(whole / own.calls))
+        else:
+            table.add_row(stage, _seconds(whole), share, "", "")
+        for row in rows:
+            if row is not own:
+                indent = "  " if row.stage == stage or not row.part else "    "
+                spent = _seconds(row.seconds), "", str(row.calls), _brief(row.seconds / row.calls)
+                table.add_row(f"{indent}{row.part or row.stage}", *spent)
+    table.add_row("wall time", _seconds(found.seconds), "100.0 %", "", "")
+    return table
 
 
 def _table(first: str, *others: str) -> Table:

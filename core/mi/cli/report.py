@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mi.cli.common import json_option, open_workspace, print_listing
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
@@ -98,7 +99,7 @@ def validate(ctx: click.Context, family: str | None, names: tuple[str, ...], as_
             click.echo("no reports to validate")
     failed = sum(row["state"] == "failed" for row in rows)
     if failed:
-        click.echo(f"mi: {failed} of {len(rows)} reports failed", err=True)
+        click.echo(f"mi: {failed} of {counted(len(rows), 'report')} failed", err=True)
         ctx.exit(2)
 
 
@@ -125,8 +126,8 @@ def build(
     loaded = workspace.report(chosen.family, name)
     summary = export_html(chosen, loaded, path, epochs=_epochs(chosen, epochs), probe=probe)
     click.echo(
-        f"wrote {summary.path}: {summary.bytes / 1e6:.1f} MB, {summary.panels} panels, "
-        f"{summary.epochs} checkpoints"
+        f"wrote {summary.path}: {summary.bytes / 1e6:.1f} MB, {counted(summary.panels, 'panel')}, "
+        f"{counted(summary.epochs, 'checkpoint')}"
     )
     if summary.over_budget:
         click.echo("mi: the file is large; --epochs 0::10, say, keeps every tenth checkpoint", err=True)
@@ -136,7 +137,9 @@ def build(
     for said in (*summary.flagged, *summary.problems):
         click.echo(f"mi: {said}", err=True)
     if summary.problems:
-        click.echo(f"mi: {len(summary.problems)} of {summary.panels} panels have no figure", err=True)
+        failed = len(summary.problems)
+        said = f"{failed} of {counted(summary.panels, 'panel')} {'has' if failed == 1 else 'have'} no figure"
+        click.echo(f"mi: {said}", err=True)
         ctx.exit(2)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mi.cli.common import cell, json_option, open_workspace, print_listing
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.workspace import Variant
@@ -29,6 +30,7 @@ def show(ctx: click.Context, variant: str, as_json: bool) -> None:
 def described(variant: Variant) -> dict[str, Any]:
     """One object; keys in docs/cli-json.md."""
     from mi.cli.checkpoints import metrics_by_epoch
+    from mi.engine.kept import known_without_checkpoint
     from mi.status import artifact_rows, disk_use, variant_row
     from mi.store.checkpoints import list_checkpoints, list_states
     from mi.store.layout import VariantPaths
@@ -44,6 +46,7 @@ def described(variant: Variant) -> dict[str, Any]:
     return variant_row(variant) | {
         "folder": str(variant.folder),
         "epochs": [c.epoch for c in list_checkpoints(paths)],
+        "kept_epochs": list(known_without_checkpoint(variant)),
         "states": list(list_states(paths)),
         "final": final,
         "artifacts": artifact_rows(variant),
@@ -53,14 +56,17 @@ def described(variant: Variant) -> dict[str, Any]:
 
 
 def _print(row: dict[str, Any]) -> None:
-    epochs = row["epochs"]
-    span = f"{len(epochs)}, epochs {epochs[0]:,} to {epochs[-1]:,}" if epochs else "none yet"
+    epochs, gone = row["epochs"], row["kept_epochs"]
+    span = f"{len(epochs):,}, {_span(epochs)}" if epochs else "none left" if gone else "none yet"
+    if gone:
+        more = "more " if epochs else ""
+        span += f"; {counted(len(gone), f'{more}epoch')} known from kept activations alone, {_span(gone)}"
     resumable = f"{len(row['states'])} of them with their training state" if row["states"] else ""
     lines = {
         "variant": row["id"],
         "state": row["state"],
         "folder": row["folder"],
-        "disk": f"{row['files']:,} files, {size_of(row['bytes'])}",
+        "disk": f"{counted(row['files'], 'file')}, {size_of(row['bytes'])}",
         "checkpoints": ", ".join(filter(None, (span, resumable))),
     }
     for name, text in lines.items():
@@ -73,8 +79,9 @@ def _print(row: dict[str, Any]) -> None:
         finals = [{"metric": name, **last} for name, last in row["final"].items()]
         print_listing(finals, {"metric": "metric", "value": "last value", "epoch": "epoch"}, False, "")
     click.echo()
+    total = len(epochs) + len(gone)
     artifacts = [
-        {**a, "epochs": "over all epochs" if a["epochs"] is None else f"{a['epochs']} of {len(epochs)}"}
+        {**a, "epochs": "over all epochs" if a["epochs"] is None else f"{a['epochs']} of {total}"}
         for a in row["artifacts"]
     ]
     columns = {"probe": "probe", "analyzer": "analyzer", "epochs": "committed"}
@@ -85,6 +92,10 @@ def _print(row: dict[str, Any]) -> None:
         from mi.store.finite import sentence
 
         click.echo(f"\n{sentence(flagged)}")
+
+
+def _span(epochs: list[int]) -> str:
+    return f"epoch {epochs[0]:,}" if len(epochs) == 1 else f"epochs {epochs[0]:,} to {epochs[-1]:,}"
 
 
 def size_of(count: int) -> str:

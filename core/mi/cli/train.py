@@ -8,6 +8,7 @@ import click
 
 from mi.cli.common import open_workspace, parse_settings, say, wait_option
 from mi.cli.training_bar import number, progress_of, words
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.family import Family
@@ -75,8 +76,10 @@ def train(
     Ctrl-C leaves variants that --resume continues to the bit. A VARIANT is named (name or family/name) to
     densify it.
     """
+    from mi.cli.choice import check_device
     from mi.errors import ParameterError
 
+    check_device(device or "cpu")
     workspace = open_workspace(ctx)
     if densify is not None:
         from mi.cli.train_densify import run_densify
@@ -138,8 +141,8 @@ def closing_line(summary: TrainingSummary) -> str:
     trained = summary.reached - summary.start
     metrics = ", ".join(f"{words(name)} {number(value)}" for name, value in summary.metrics.items())
     return (
-        f"{summary.variant}: {summary.checkpoints} checkpoints to epoch {summary.reached}, "
-        f"{trained} epochs trained in {summary.seconds:.1f} s; {metrics}"
+        f"{summary.variant}: {counted(summary.checkpoints, 'checkpoint')} to epoch {summary.reached}, "
+        f"{counted(trained, 'epoch')} trained in {summary.seconds:.1f} s; {metrics}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mi.cli.common import json_option, print_listing
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.plugins.local import LocalFile
@@ -110,7 +111,8 @@ def _look(file: LocalFile, before: bytes | None, known: bool) -> Iterator[str]:
     from mi.faults import spelt
 
     text = file.content.decode("utf-8", "replace").splitlines()
-    yield f"{file.path}: {len(file.content):,} bytes, {len(text)} lines, SHA-256 {file.digest[:12]}…"
+    much = f"{counted(len(file.content), 'byte')}, {counted(len(text), 'line')}"
+    yield f"{file.path}: {much}, SHA-256 {file.digest[:12]}…"
     if before is None:
         lines = [f"{i:>4}  {spelt(line)}" for i, line in enumerate(text, 1)]
         yield "It has changed since it was trusted; what it was then is lost." if known else "It begins:"
@@ -122,7 +124,7 @@ def _look(file: LocalFile, before: bytes | None, known: bool) -> Iterator[str]:
         limit = DIFF_LINES
     yield from lines[:limit]
     if len(lines) > limit:
-        yield f"      … and {len(lines) - limit} more lines: look at the file"
+        yield f"      … and {counted(len(lines) - limit, 'more line')}: look at the file"
 
 
 def _remove(known: Trust, files: dict[str, LocalFile], names: tuple[str, ...]) -> None:

@@ -31,7 +31,7 @@ def variants(ctx: click.Context, names: tuple[str, ...], conditions: tuple[str, 
     """List variants: all, those of FAMILY, or those named VARIANT, in which *, ? and [] stand for more.
 
     State: `declared`, `training 43 %`, `interrupted at 1300`, `stopped at 37` (its loss was no number),
-    `trained`, or `analyzed`.
+    `trained`, `analyzed`, or `stale`: analyzed, and what it was made from has changed since.
     """
     from mi.domain.select import where
 

@@ -10,6 +10,7 @@ from mi.cli.bar import Counter
 from mi.cli.choice import Choice, check_device, choosing, chosen_variants, with_families
 from mi.cli.common import json_option, open_workspace, print_listing
 from mi.cli.show import size_of
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.workspace import FamilyResults, Variant
@@ -49,9 +50,9 @@ def verify(
     from mi.engine.verify import verify as run
     from mi.errors import LockedError
 
+    check_device(device)
     workspace = open_workspace(ctx)
     chosen = chosen_variants(workspace, choice, "verify")
-    check_device(device)
     seed = secrets.randbelow(10**6) if seed is None else seed
     session = Session({workspace.root: workspace})
     verdicts, refused = [], 0
@@ -118,12 +119,13 @@ def _print(owner: Variant | FamilyResults, mended: str, verdict: Verdict) -> Non
         tail = f" ({mend})" if mend else ""
         click.echo(f"{owner.name}: {finding.state}: {finding.where}: {finding.what}{tail}")
     said = [
-        f"{verdict.groups} analyses in {verdict.chunks:,} chunks and {verdict.checkpoints} checkpoints, "
+        f"{counted(verdict.groups, 'analysis')} in {counted(verdict.chunks, 'chunk')} and "
+        f"{counted(verdict.checkpoints, 'checkpoint')}, "
         f"{size_of(verdict.bytes)} read",
-        f"{verdict.fresh} results fresh, {verdict.stale} stale",
+        f"{counted(verdict.fresh, 'result')} fresh, {verdict.stale:,} stale",
     ]
     if verdict.unjudged:
-        said.append(f"{verdict.unjudged} analyses not judged")
+        said.append(f"{counted(verdict.unjudged, 'analysis')} not judged")
     if verdict.compared:
         near, equal = verdict.count("near"), verdict.count("equal")
         within = f", {near} within the tolerance" if near else ""

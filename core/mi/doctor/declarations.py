@@ -10,6 +10,7 @@ from typing import Any
 from mi.child import Child, Ended, Report
 from mi.doctor.context import Context
 from mi.doctor.finding import OK, PROBLEM, Finding
+from mi.plural import are, counted
 
 
 def start(context: Context, without: Collection[str]) -> Child:
@@ -56,7 +57,7 @@ def findings(ended: Ended, context: Context) -> Iterator[Finding]:
             mend = f"edit {file} or install the plugin that it names, then `mi families validate {name}`"
             yield Finding("workspace", f"{file}/{i}", PROBLEM, sentence, mend)
         if not wrong:
-            sentence = f"family {name}: {len(verdicts)} files are valid"
+            sentence = f"family {name}: {counted(len(verdicts), 'file')} {are(len(verdicts))} valid"
             yield Finding("workspace", f"family {name}", OK, sentence)
     if ended.problem:
         sentence = f"families cannot be validated: it {ended.problem}"

@@ -15,6 +15,7 @@ from typing import Any
 from mi.child import Child, Ended, Report
 from mi.doctor.context import Context
 from mi.doctor.finding import OK, PROBLEM, WARNING, Finding
+from mi.plural import counted
 
 OFTEN = 0.2  # seconds between two words of progress
 _VARIANT = "variant "
@@ -108,7 +109,7 @@ class _Words:
         """One more file is read."""
         self.count += 1
         if time.monotonic() - self.last > OFTEN:
-            self.report.say(progress=f"{self.variant}: {self.count:,} files")
+            self.report.say(progress=f"{self.variant}: {counted(self.count, 'file')}")
             self.last = time.monotonic()
 
 
@@ -123,9 +124,10 @@ def findings(ended: Ended, context: Context) -> Iterator[Finding]:
             sentence = f"{id} is being written by another process, and left out"
             yield Finding("results", id, OK, sentence)
         elif not told["found"]:
-            counts = f"{told['checkpoints']} checkpoints, {told['states']} training states"
+            nouns = {"checkpoints": "checkpoint", "states": "training state", "groups": "analysis"}
+            counts = ", ".join(counted(told[key], noun) for key, noun in nouns.items())
             how = f"{told['bytes'] / 1e6:.3g} MB read" if context.deep else "looked at, not read"
-            yield Finding("results", id, OK, f"{id}: {counts}, {told['groups']} analyses, {how}")
+            yield Finding("results", id, OK, f"{id}: {counts}, {how}")
     if ended.problem:
         last = ended.printed.splitlines()[-1:]
         why = f" ({last[0]})" if last and "Error" in last[0] else ""

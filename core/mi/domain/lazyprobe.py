@@ -13,6 +13,7 @@ from attrs import frozen
 from mi.domain.probe import READ_BYTES, Probe, Rows, RowSource
 from mi.domain.sizes import said_bytes
 from mi.errors import ParameterError, PlanError
+from mi.plural import counted
 
 if TYPE_CHECKING:
     from mi.domain.code import VariantCode
@@ -158,7 +159,7 @@ class LazyProbe(Probe):
         if size <= limit or "_all" in self.__dict__:
             return self
         why = (
-            f"the probe's {len(self):,} rows take {said_bytes(size)} all together, more than the "
+            f"the probe's {counted(len(self), 'row')} take {said_bytes(size)} all together, more than the "
             f"{said_bytes(limit)} of memory given; read them in batches"
         )
         return LazyProbe(self.source, self.axes, self.complete, text=self.text, refusal=why)

@@ -16,7 +16,8 @@ class Site:
 
     Attributes:
         hook: TransformerLens' name of the hook point, ``blocks.0.mlp.hook_post``. A ``*`` stands for any text
-            without a dot: ``blocks.*.mlp.hook_post`` is that hook of every layer that has it.
+            without a dot, ``**`` for any text: ``blocks.*.mlp.hook_post`` is that hook of every layer that
+            has it, ``blocks.0.**`` every hook of the first layer.
         position: index along the sequence (negative from the end); None keeps all positions.
             For attention patterns and scores it is the *query* position.
     """
@@ -47,7 +48,8 @@ class Site:
 
         ``()`` where there is none; a site that is no pattern stands for itself.
         """
-        pattern = re.compile(re.escape(self.hook).replace(r"\*", "[^.]*"))
+        escaped = re.escape(self.hook).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
+        pattern = re.compile(escaped)
         found = sorted((h for h in hooks if pattern.fullmatch(h)), key=natural)
         return tuple(Site(hook, self.position) for hook in found)
 

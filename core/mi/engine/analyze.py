@@ -12,7 +12,6 @@ from mi.domain.keep import parse_keep
 from mi.domain.workspace import Variant
 from mi.engine.block import run_block
 from mi.engine.executor import Executor, InProcess
-from mi.engine.failure import Failure
 from mi.engine.family import FamilyScope
 from mi.engine.family_bind import family_scope
 from mi.engine.family_update import update_family
@@ -24,8 +23,8 @@ from mi.engine.session import Session
 from mi.engine.summary import AnalysisSummary, VariantSummary, log_call
 from mi.engine.task import Outcome
 from mi.engine.tasks import full_axis, make_tasks
-from mi.engine.trajectory import run_spans
-from mi.errors import StoreError
+from mi.engine.trajectory import run_spans, spans
+from mi.errors import LockedError, StoreError
 from mi.store.artifacts import ArtifactReader
 from mi.store.groups import consolidate
 from mi.store.layout import VariantPaths
@@ -63,6 +62,7 @@ def analyze(
     """Bring artifacts up to date: one forward pass a stale checkpoint, whatever the number of analyzers.
 
     All variants are locked and planned before any work, so that a request that cannot be met costs nothing.
+    A folder that cannot be written does where everything is fresh.
     After their work, analyzers of scope ``family`` are brought up to date over all variants there are.
     What fails (an analyzer, a checkpoint) is in the summary; the rest goes on.
 
@@ -86,7 +86,7 @@ def analyze(
     Raises:
         LockedError: another process is writing one of the variants.
         UnknownNameError, PlanError, ParameterError: the request cannot be met.
-        StoreError: a results folder cannot be written.
+        StoreError: a results folder cannot be written, and something of it is to be.
         PluginError: in strict mode (``MI_STRICT_PLUGINS``), the first failure of an analyzer.
     """
     asked = None if analyzers is None else list(analyzers)
@@ -94,6 +94,7 @@ def analyze(
     kept = parse_keep(keep, keep_dtype)
     session = Session({v.workspace.root: v.workspace for v in variants}, threads)
     summary = AnalysisSummary()
+    sealed: dict[str, StoreError] = {}  # variant -> why its folder cannot be written
     with ExitStack() as locks:
         for variant in variants:
             if not variant.exists:
@@ -101,7 +102,12 @@ def analyze(
         for variant in sorted(
             variants, key=lambda v: v.folder
         ):  # one order for all: nobody waits in a circle
-            locks.enter_context(variant_lock(VariantPaths(variant.folder), "analyzing", wait))
+            try:
+                locks.enter_context(variant_lock(VariantPaths(variant.folder), "analyzing", wait))
+            except LockedError:
+                raise
+            except StoreError as error:  # where everything is fresh, nothing need be written
+                sealed[variant.id] = error
         plans = []
         for variant in variants:
             start = time.perf_counter()
@@ -116,7 +122,10 @@ def analyze(
                     dtype=dtype,
                     keep=kept,
                     memory=memory,
+                    sealed=sealed.get(variant.id),
                 )
+            if variant.id in sealed and _writes(plan):
+                raise sealed[variant.id]
             plans.append((plan, time.perf_counter() - start))
         check_room([plan for plan, _ in plans])
         scopes = family_scopes(variants, asked, probe, device, dtype)
@@ -124,11 +133,13 @@ def analyze(
             for scope in scopes:
                 scope.load(asked is not None)
         for plan, planning in plans:
-            one, interrupted = _carry_out(plan, session, executor or InProcess(), progress)
+            writable = plan.variant.id not in sealed
+            one, interrupted = _carry_out(plan, session, executor or InProcess(), progress, writable)
             one.seconds["plan"] += planning
             summary.variants.append(one)
             paths, bench = VariantPaths(plan.variant.folder), plan.bench
-            log_call(paths, bench.probe_name, list(bench.items), one, interrupted)
+            if writable:
+                log_call(paths, bench.probe_name, list(bench.items), one, interrupted)
             if interrupted:
                 summary.interrupted = True
                 break
@@ -157,17 +168,25 @@ def family_scopes(
     return [scope for scope in found if scope.items or scope.broken]
 
 
+def _writes(plan: Plan) -> bool:
+    """Whether carrying the plan out would write anything but the log."""
+    if any(work.stale or work.outdated for work in plan.work.values()):
+        return True
+    return any(not span.fresh and not span.lacking for span in spans(plan, plan.after()))
+
+
 def _carry_out(
-    plan: Plan, session: Session, executor: Executor, progress: Progress | None
+    plan: Plan, session: Session, executor: Executor, progress: Progress | None, writable: bool
 ) -> tuple[VariantSummary, bool]:
     paths, name = plan.bench.paths, plan.variant.name
     stale = [work for work in plan.work.values() if work.stale or work.outdated]
     start = time.perf_counter()
     with timed("write", "lay arrays"):
-        sweep(paths)
         axis = full_axis(plan)
         stores = {plan.bench.store_of(work.item) for work in stale}
-        remember(plan.bench)
+        if writable:
+            sweep(paths)
+            remember(plan.bench)
         if paths.kept in stores:
             record_hooks(plan.bench)
         for work in stale:
@@ -194,11 +213,9 @@ def _carry_out(
         analyzers=sum(item.keep is None for item in plan.bench.items.values()),
         computed=outcome.computed,
         fresh=sum(len(set(plan.epochs) & w.keep.keys()) for w in plan.work.values()),
-        failures=[Failure(name, why, id) for id, why in plan.broken.items()]
-        + [Failure(name, why, epoch=e) for e, why in plan.damaged.items()]
-        + outcome.failures,
+        failures=plan.failures + outcome.failures,
         skipped=dict(plan.skipped),
-        lost={id: work.lost for id, work in plan.work.items() if work.lost},
+        lost=plan.lost,
         seconds=outcome.seconds,
         analyzer_seconds=outcome.analyzers,
     )

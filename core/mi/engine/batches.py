@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     Batch = tuple[slice, dict[str, torch.Tensor]]  # rows, and site key -> tensor of these rows
 
-_PATTERNS = ("hook_attn_scores", "hook_pattern")
-
 
 def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
     """The needed position of a hook's tensor, rows first; a view.
@@ -28,11 +26,16 @@ def keep(site: Site, tensor: torch.Tensor) -> torch.Tensor:
     """
     if site.position is None:
         return tensor
-    axis = 2 if site.hook.endswith(_PATTERNS) else 1
+    axis = site.position_axis
     length = tensor.shape[axis] if tensor.ndim > axis else 0
     if not -length <= site.position < length:
-        raise PlanError(f"site {site.key}: the position is outside 0..{length - 1} of its {length} positions")
+        raise outside(site, length)
     return tensor.select(axis, site.position)
+
+
+def outside(site: Site, length: int) -> PlanError:
+    """Says that a site's position is none of so many."""
+    return PlanError(f"site {site.key}: the position is outside 0..{length - 1} of its {length} positions")
 
 
 def evenly(length: int, most: int) -> Iterator[slice]:
@@ -40,6 +43,11 @@ def evenly(length: int, most: int) -> Iterator[slice]:
     count = -(-length // most)
     for i in range(count):
         yield slice(length * i // count, length * (i + 1) // count)
+
+
+def rows_within(budget: int, row_bytes: int) -> int:
+    """Rows of a batch at most: a power of two, which what else uses a device's memory seldom changes."""
+    return 1 << (max(budget // row_bytes, 1).bit_length() - 1)
 
 
 def joined(batches: Iterable[Batch], length: int, device: str) -> dict[str, torch.Tensor]:

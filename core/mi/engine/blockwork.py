@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from mi.engine.bench import Bench
-from mi.engine.differentiate import Differentiator
+from mi.engine.differentiate import BATCH_BYTES, Differentiator
 from mi.engine.failure import Failure, StrictError
 from mi.engine.graph import before_pass
 from mi.engine.item import Item
@@ -64,7 +64,9 @@ class BlockWork:
         item, made = self.bench.items[id], self.bench.provenance
         if item.sites:  # a product of other rows may be summed in another order
             made |= {"batch": self.task.batch}
-        return GroupWriter(self.bench.store_of(item), self.specs[id], planned, fingerprints, made)
+        if item.gradients:
+            made |= {"gradient_bytes": BATCH_BYTES}
+        return GroupWriter(self.bench.store_of(item), self.specs[id], planned, fingerprints, made, id)
 
     def damaged(self, epoch: int, why: str) -> None:
         """A checkpoint that cannot be used: named, skipped, and the command fails at its end."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mi.domain.analyzer import Analyzer
 from mi.domain.family import Family
+from mi.domain.keep import PREFIX
 from mi.domain.workspace import FAMILIES
 from mi.errors import PluginError
 from mi.plugins import Host
@@ -17,8 +18,15 @@ def owner_of(host: Host, id: str) -> str:
     return f"{record.name} ({record.source})" if record else id.split(".")[0]
 
 
+def called(id: str) -> str:
+    """What messages call an analyzer, or a site that is to be kept."""
+    return f"--keep {id.removeprefix(PREFIX)}" if id.startswith(PREFIX) else f"analyzer {id}"
+
+
 def blamed(family: Family, host: Host, id: str, error: Exception) -> str:
     """Why an analyzer cannot be had, in one line that names it, its plugin and who asks for it."""
+    if id.startswith(PREFIX):
+        return f"{called(id)}: {error}"
     name, owner = family.name, owner_of(host, id)
     said, whole = str(error), f"analyzer {id} of plugin {owner}"
     for start in (whole, f"analyzer {id}"):

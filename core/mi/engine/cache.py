@@ -72,7 +72,7 @@ def plan_removal(
 
     Args:
         kept: everything that is kept of the variant.
-        sites: only these; a hook may be a pattern.
+        sites: only these; a hook may be a pattern, which without a position stands for every position.
         probe: only over this probe.
         stale: only epochs that are not what would be kept now, and what is nobody's.
 
@@ -119,11 +119,16 @@ def plan_removal(
 def _of_site(variant: Variant, text: str, kept: Sequence[Kept]) -> list[Kept]:
     asked = Site.parse(text)
     sites = {one: Site.parse(one.site) for one in kept}
-    hooks = [site.hook for site in sites.values()]
-    wanted = {site.key for site in asked.expand(hooks)}
-    found = [one for one, site in sites.items() if site.key in wanted]
+    hooks = {one.hook for one in asked.expand(site.hook for site in sites.values())}
+    anywhere = asked.glob and asked.position is None
+    found = [
+        one
+        for one, site in sites.items()
+        if site.hook in hooks and (anywhere or site.position == asked.position)
+    ]
     if not found:
-        raise unknown(f"kept site of {variant.id}", text, [one.site for one in kept])
+        hint = "(* is any text without a dot, ** any text)" if asked.glob else ""
+        raise unknown(f"kept site of {variant.id}", text, [one.site for one in kept], hint=hint)
     return found
 
 

@@ -12,10 +12,11 @@ from attrs import define, evolve
 from mi.domain.code import VariantCode
 from mi.domain.site import Site
 from mi.domain.workspace import Variant
-from mi.engine.batches import evenly, joined, keep
+from mi.engine.batches import evenly, joined, keep, rows_within
 from mi.engine.guard import unrecorded
 from mi.engine.tokenrows import TokenRows
-from mi.errors import CheckpointError, MiError, PlanError, nearest
+from mi.engine.trial import refuse_missing
+from mi.errors import CheckpointError, MiError, PlanError
 
 if TYPE_CHECKING:
     import torch
@@ -74,12 +75,7 @@ class Resident:
         Raises:
             PlanError: names the site and the nearest ones.
         """
-        known = list(self.model.hook_dict)
-        for site in sites:
-            if site.hook not in self.model.hook_dict:
-                near = nearest(site.hook, known)
-                tail = f"; did you mean {' or '.join(near)}?" if near else ""
-                raise PlanError(f"site {site.key}: the model has no hook {site.hook!r}{tail}")
+        refuse_missing(sites, self.model.hook_dict)
 
     def capture(self, tokens: Any, sites: Sequence[Site], trial: Trial) -> dict[str, torch.Tensor]:
         """One forward pass over the whole probe: site key -> tensor, rows first, not to be edited.
@@ -140,7 +136,7 @@ class Resident:
     def rows_at_once(self, trial: Trial) -> int:
         """Rows of a batch at most: a power of two, which what else uses a device's memory seldom changes."""
         budget = self.budget() if trial.budget is None else min(self.budget(), trial.budget)
-        return 1 << (max(budget // trial.row_bytes, 1).bit_length() - 1)
+        return rows_within(budget, trial.row_bytes)
 
     def run(self, rows: Any, hooks: set[str] | None, stop: int | None = None) -> dict[str, torch.Tensor]:
         """``run_with_cache`` of all hooks (None) or some, never trusting its return value."""

@@ -27,7 +27,7 @@ from mi.store.groupcheck import check_group, groups_of, some_of
 from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, check_root, leftovers, said
 from mi.store.keys import damage_of, keys_of
 from mi.store.layout import VariantPaths
-from mi.store.pack import unpack
+from mi.store.pack import pack, unpack
 from mi.store.remove import drop_group, mend_flags, mend_root, only_of, retract, sweep_leftovers
 
 
@@ -168,11 +168,14 @@ def _plan_groups(
 def clean(cleaning: Cleaning) -> None:
     """Do it. The variant's lock must be held, and have been held since the cleaning was planned.
 
+    What was packed is packed again; a process killed before that leaves a folder, as whole.
+
     Raises:
         StoreError: the folder cannot be written.
     """
     paths = VariantPaths(cleaning.owner.folder)
-    if (cleaning.drops or cleaning.mends) and not damage_of(paths):
+    packed = paths.packed.exists() and not paths.artifacts.is_dir() and not damage_of(paths)
+    if (cleaning.drops or cleaning.mends) and packed:
         unpack(paths)
     for drop in cleaning.drops:
         store = paths.kept if drop.keeps else paths
@@ -197,6 +200,8 @@ def clean(cleaning: Cleaning) -> None:
             mend_root(store)
     sweep_leftovers(paths)
     forget_hooks(paths)
+    if packed:
+        pack(paths)  # as it was
 
 
 def _of_group(finding: Finding) -> bool:

@@ -15,8 +15,9 @@ import numpy as np
 from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
 from mi.domain.site import Site
-from mi.engine.batches import keep
+from mi.engine.batches import evenly, keep
 from mi.engine.capture import Resident
+from mi.engine.counting import counting_rows
 from mi.engine.guard import unrecorded
 from mi.engine.model import remove_hook
 from mi.engine.trial import TRIAL_ROWS
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
     import torch
 
     Tensors = dict[str, torch.Tensor]
+    Fed = tuple[torch.Tensor, torch.Tensor | None]  # tokens and labels
     Loss = Callable[[slice], torch.Tensor]
 
-# What one batch may keep for its backward pass, and as much again for the gradients on the way. The same on
-# every machine and device: sums over batches round differently when their borders move.
-BATCH_BYTES = 2**30
+# What one batch may keep for its backward pass, and as much again for the gradients on the way: about what
+# stays near a processor. The same on every machine and device, whatever memory is given: sums over batches
+# round differently when their borders move, so these follow from shapes alone.
+BATCH_BYTES = 2**26
 
 
 class Differentiator:
     """Gradients of one variant's loss over one probe, a checkpoint at a time.
 
     The loss is the mean of ``VariantCode.row_losses`` over the rows that count. It is summed batch by batch
-    and divided once, so the size of a batch changes the last bits alone.
+    and divided once, so the size of a batch changes the last bits alone. Batches are as even as can be; of a
+    probe that is not in memory, only a batch's rows are read at a time.
 
     Args:
         code: the family's.
@@ -55,7 +59,8 @@ class Differentiator:
         self.code, self.probe, self.device, self.dtype = code, probe, device, dtype
         self.limit = limit
         self.passes = 0
-        self._rows: dict[str, tuple[np.ndarray, torch.Tensor, torch.Tensor | None]] = {}
+        self._rows: dict[str, np.ndarray] = {}
+        self._held: dict[str, Fed] = {}
         self._row_bytes: dict[Any, int] = {}
 
     def by_weights(self, weights: Mapping[str, torch.Tensor], rows: str) -> tuple[torch.Tensor, Tensors]:
@@ -72,22 +77,23 @@ class Differentiator:
         """
         import torch
 
-        every, tokens, labels = self._counting(rows)
+        every = self._counting(rows)
         with torch.inference_mode(False), torch.enable_grad():
             given = {n: self._leaf(t) for n, t in weights.items()}
             leaves = {n: t for n, t in given.items() if t.requires_grad}
 
             def loss(some: slice) -> torch.Tensor:
-                logits = self._called("forward", self.code.forward, given, tokens[some])
+                tokens, labels = self._fed(rows, some)
+                logits = self._called("forward", self.code.forward, given, tokens)
                 if not getattr(logits, "requires_grad", False):
                     who = f"{type(self.code).__name__}.forward"
                     raise PlanError(f"{who} returned logits without a graph, so they have no gradient")
-                return self._losses(logits, tokens[some], None if labels is None else labels[some])
+                return self._losses(logits, tokens, labels)
 
             total, value = {name: torch.zeros_like(t) for name, t in leaves.items()}, None
             size = self._size(("weights", rows), loss, leaves.values())
-            for low in range(0, len(every), size):
-                part = loss(slice(low, low + size)).sum()
+            for some in evenly(len(every), size):
+                part = loss(some).sum()
                 found = torch.autograd.grad(part, list(leaves.values()), allow_unused=True)
                 for name, gradient in zip(leaves, found, strict=True):
                     if gradient is not None:
@@ -115,7 +121,7 @@ class Differentiator:
         """
         import torch
 
-        every, tokens, labels = self._counting(rows)
+        every = self._counting(rows)
         parts: dict[str, list[torch.Tensor]] = {site.key: [] for site in sites}
         value = None
         shown: dict[str, torch.Tensor] = {}
@@ -123,19 +129,20 @@ class Differentiator:
 
         def loss(some: slice) -> torch.Tensor:
             shown.clear()
+            tokens, labels = self._fed(rows, some)
             with _showing(resident.model, sites, shown):
-                logits = resident.model(tokens[some])
+                logits = resident.model(tokens)
             for hook in hooks:
                 if hook not in shown:
                     raise PlanError(f"site {hook}: the hook exists but never fires in this model")
             if not logits.requires_grad:
                 raise _apart(hooks[0])
-            return self._losses(logits, tokens[some], None if labels is None else labels[some])
+            return self._losses(logits, tokens, labels)
 
         with torch.inference_mode(False), torch.enable_grad(), _frozen(resident.model) as own:
             size = self._size(("sites", rows, *sorted(parts)), loss, own)
-            for low in range(0, len(every), size):
-                part = loss(slice(low, low + size)).sum()
+            for some in evenly(len(every), size):
+                part = loss(some).sum()
                 found = torch.autograd.grad(part, [shown[h] for h in hooks], allow_unused=True)
                 by_hook = dict(zip(hooks, found, strict=True))
                 for site in sites:
@@ -160,23 +167,31 @@ class Differentiator:
         whole[torch.as_tensor(every, device=gradient.device)] = gradient
         return whole
 
-    def _counting(self, rows: str) -> tuple[np.ndarray, torch.Tensor, torch.Tensor | None]:
-        """The rows that count: indices; tokens; labels. Moved once."""
+    def _counting(self, rows: str) -> np.ndarray:
+        """Places of the rows that count."""
+        if rows not in self._rows:
+            self._rows[rows] = counting_rows(self.probe, rows, self.limit)
+        return self._rows[rows]
+
+    def _fed(self, rows: str, some: slice) -> Fed:
+        """Tokens and labels of some of the rows that count; of a probe in memory they are moved once."""
+        every = self._counting(rows)
+        if not self.probe.held:
+            places = every[some]
+            low = int(places[0])
+            return self._moved(self.probe.part(slice(low, int(places[-1]) + 1)), places - low)
+        if rows not in self._held:
+            self._held[rows] = self._moved(self.probe, every)
+        tokens, labels = self._held[rows]
+        return tokens[some], None if labels is None else labels[some]
+
+    def _moved(self, probe: Probe, places: np.ndarray) -> Fed:
         import torch
 
-        if rows not in self._rows:
-            probe = self.probe
-            every = np.flatnonzero(probe.masks[rows]) if rows else np.arange(len(probe))
-            every = every[: self.limit]
-            with torch.inference_mode(False):
-                tokens = torch.tensor(probe.tokens[every], device=self.device)
-                labels = (
-                    None
-                    if probe.labels is None
-                    else torch.tensor(np.asarray(probe.labels)[every], device=self.device)
-                )
-            self._rows[rows] = every, tokens, labels
-        return self._rows[rows]
+        with torch.inference_mode(False):
+            tokens = torch.tensor(probe.tokens[places], device=self.device)
+            labels = None if probe.labels is None else np.asarray(probe.labels)[places]
+            return tokens, None if labels is None else torch.tensor(labels, device=self.device)
 
     def _leaf(self, tensor: torch.Tensor) -> torch.Tensor:
         """A copy that a graph can begin with; checkpoints' tensors are made in inference mode."""

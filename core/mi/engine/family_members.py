@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from attrs import define, field, frozen
 
@@ -10,6 +11,7 @@ from mi.domain.needs import ArtifactNeed
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.item import Item
+from mi.engine.kept import known_without_checkpoint
 from mi.engine.plan import Plan
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
@@ -66,8 +68,21 @@ class Member:
 
     @property
     def epochs(self) -> tuple[int, ...]:
-        """Of its checkpoints, sorted; the last is the reference."""
-        return tuple(c.epoch for c in list_checkpoints(self.paths))
+        """Of its checkpoints, sorted; the last is the reference.
+
+        Where all files are gone, of those whose results or kept activations are left: what was computed of
+        them is as good as it was.
+        """
+        files = {c.epoch for c in list_checkpoints(self.paths)}
+        return tuple(sorted(files | known_without_checkpoint(self.variant).keys())) or self._committed()
+
+    def _committed(self) -> tuple[int, ...]:
+        """Every epoch that anything is committed of over the probe, sorted."""
+        held: set[int] = set()
+        for folder in self.paths.commits.glob(f"{self.probe}/*"):
+            with suppress(StoreError):  # said where the analyzer is needed
+                held |= Commits(folder).read().keys()
+        return tuple(sorted(held))
 
     def held(self, needs: Sequence[ArtifactNeed]) -> list[Held]:
         """What the store holds of each now: of the present version, options, probe and outputs alone."""
@@ -90,11 +105,19 @@ class Member:
         found = self.planned.get(id) or _stored(*self.items[id])
         if found.epochs is not None and need.at == "reference":
             there = {e: f for e, f in found.epochs.items() if e == epochs[-1]}
-            why = "" if there else f"{id} has no result at epoch {epochs[-1]}, its last checkpoint"
+            kind = "no result that is up to date" if self._has(id, epochs[-1]) else "no result"
+            why = "" if there else f"{id} has {kind} at epoch {epochs[-1]}, its last checkpoint"
             return Held(epochs=there, why=why)
         if not found.epochs and not found.whole:
             return Held(why=found.why or f"{id} has no result that is up to date")
         return found
+
+    def _has(self, id: str, epoch: int) -> bool:
+        """Whether something is committed there, of whatever version."""
+        try:
+            return epoch in Commits.of(self.paths, self.probe, id).read()
+        except StoreError:
+            return False
 
     def _bind(self, ids: Sequence[str], epochs: tuple[int, ...]) -> None:
         """All at once; where that cannot be, one by one, so that one that fails costs no other."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mi.domain.analyzer import Analyzer
 from mi.domain.code import VariantCode
 from mi.domain.probe import Probe
+from mi.engine.counting import counting_rows
 from mi.engine.graph import close
 from mi.engine.item import Item
 from mi.errors import NotApplicableError, PlanError
@@ -21,9 +22,9 @@ def misfit(analyzer: Analyzer, probe: Probe) -> str:
     if need.complete and not probe.complete:
         return f"not applicable: needs the complete grid ({', '.join(need.axes or probe.axes)})"
     for mask in need.masks:
-        if mask not in probe.masks:
+        if mask not in probe.mask_names:
             return f"not applicable: needs the mask {mask!r}"
-    if need.labels and probe.labels is None:
+    if need.labels and not probe.labelled:
         return "not applicable: needs a label for every row"
     return ""
 
@@ -63,11 +64,11 @@ def check_gradients(item: Item, code: VariantCode, probe: Probe) -> None:
         NotApplicableError: says what is lacking.
     """
     for rows, need in item.gradients.items():
-        if rows and rows not in probe.masks:
+        if rows and rows not in probe.mask_names:
             raise NotApplicableError(
                 f"not applicable: the gradient is over the mask {rows!r}, which the probe lacks"
             )
-        if rows and not probe.masks[rows].any():
+        if rows and not len(counting_rows(probe, rows, 1)):
             raise NotApplicableError(
                 f"not applicable: the gradient is over the mask {rows!r}, which holds no row"
             )
@@ -76,7 +77,7 @@ def check_gradients(item: Item, code: VariantCode, probe: Probe) -> None:
                 "not applicable: gradients of weights need a functional forward pass, and the family "
                 "declares none"
             )
-        if probe.labels is None and not _declares(code, "row_losses"):
+        if not probe.labelled and not _declares(code, "row_losses"):
             raise NotApplicableError(
                 "not applicable: the gradient is of the family's loss, which needs a label for every row"
             )

@@ -11,9 +11,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from mi.domain.jsonfile import write_json
 from mi.domain.probe import Probe
 from mi.domain.workspace import Variant
+from mi.engine.batches import weights_of
 from mi.engine.capture import Resident
 from mi.engine.sources import built_by
 from mi.engine.trial import TRIAL_ROWS
@@ -31,6 +34,19 @@ SCHEMA = 1
 Held = tuple[str, tuple[int, ...]]  # data type, as torch names it, and shape of one row
 
 
+@frozen
+class Remembered:
+    """What is remembered of a model.
+
+    Attributes:
+        hooks: hook -> what one row of it is, or None where it never fires.
+        row_bytes: of one row, all hooks together; those that show the same memory count once.
+    """
+
+    hooks: Mapping[str, Held | None]
+    row_bytes: int
+
+
 class Hooks(Mapping[str, tuple[int, ...]]):
     """A model's hooks -> shape of one row's activation; known from the first question on.
 
@@ -42,7 +58,8 @@ class Hooks(Mapping[str, tuple[int, ...]]):
         self._build, self._variant, self._dtype, self._n_ctx = build, variant, dtype, probe.n_ctx
         self._tokens = probe.part(slice(TRIAL_ROWS)).tokens
         self._remembering = True
-        self._remembered: dict[str, Held | None] | None = None
+        self._remembered: Remembered | None = None
+        self._row_bytes = 0
         self._names: dict[str, None] | None = None
         self._held: dict[str, Held] | None = None
 
@@ -61,7 +78,22 @@ class Hooks(Mapping[str, tuple[int, ...]]):
         if before is None:
             return True
         self._names = self._held = None
-        return before == self._table()
+        return before.hooks == self._table()
+
+    def take(self, shown: Mapping[str, torch.Tensor], row_bytes: int) -> None:
+        """What all hooks showed of a few rows, so that it is remembered though nobody has asked.
+
+        Args:
+            shown: hook -> tensor, rows first.
+            row_bytes: of one row, all hooks together.
+        """
+        if self._held is None:
+            self._names = dict.fromkeys(self._build().model.hook_dict)
+            self._keep(shown, row_bytes)
+
+    def _keep(self, shown: Mapping[str, torch.Tensor], row_bytes: int) -> None:
+        self._held = {name: (_said(t.dtype), tuple(t.shape[1:])) for name, t in shown.items()}
+        self._row_bytes = row_bytes
 
     def dtype(self, hook: str) -> str:
         """The data type of a hook's activation, as torch names it.
@@ -70,6 +102,12 @@ class Hooks(Mapping[str, tuple[int, ...]]):
             PlanError: it never fires.
         """
         return self._fired(hook)[0]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row, all hooks together, as the model that was asked showed them."""
+        self._rows()
+        return self._row_bytes
 
     def table(self) -> dict[str, Any]:
         """Hook -> [data type, shape of one row], or None where it never fires: what can be recorded."""
@@ -86,8 +124,10 @@ class Hooks(Mapping[str, tuple[int, ...]]):
             if self._remembered is None:
                 self._names = dict.fromkeys(self._build().model.hook_dict)
             else:
-                self._names = dict.fromkeys(self._remembered)
-                self._held = {name: held for name, held in self._remembered.items() if held is not None}
+                told = self._remembered.hooks
+                self._names = dict.fromkeys(told)
+                self._held = {name: held for name, held in told.items() if held is not None}
+                self._row_bytes = self._remembered.row_bytes
         return self._names
 
     def _rows(self) -> dict[str, Held]:
@@ -97,8 +137,10 @@ class Hooks(Mapping[str, tuple[int, ...]]):
             import torch
 
             model = self._build()
-            found = model.run(torch.as_tensor(self._tokens, device=model.device), None)
-            self._held = {name: (_said(t.dtype), tuple(t.shape[1:])) for name, t in found.items()}
+            # Tokens of its own: a hook may show them, and they are weighed alone.
+            found = model.run(torch.tensor(self._tokens, device=model.device), None)
+            self._keep(found, max(sum(weights_of(found).values()) // len(self._tokens), 1))
+        assert self._held is not None
         return self._held
 
     def _fired(self, hook: str) -> Held:
@@ -122,20 +164,23 @@ class Hooks(Mapping[str, tuple[int, ...]]):
         return len(self._known())
 
 
-def remembered(variant: Variant, n_ctx: int, dtype: str) -> dict[str, Held | None] | None:
-    """Hook -> what one row of it is, or None where it never fires; None where nothing is known that holds."""
+def remembered(variant: Variant, n_ctx: int, dtype: str) -> Remembered | None:
+    """What is remembered of a model over inputs of a length; None where nothing is that holds."""
     try:
         found = _models(variant).get(_key(n_ctx, dtype))
         if found is None or found["built_by"] is None or found["built_by"] != built_by(variant, dtype):
             return None
         hooks: dict[str, Any] = found["hooks"]
-        return {str(n): held and (str(held[0]), tuple(map(int, held[1]))) for n, held in hooks.items()}
+        told = {str(n): held and (str(held[0]), tuple(map(int, held[1]))) for n, held in hooks.items()}
+        return Remembered(told, int(found["row_bytes"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # edited by hand, or half a disk
         return None
 
 
 def remember(bench: Bench) -> None:
-    """Remember the hooks that a plan asked a model for. The variant's lock must be held.
+    """Remember the hooks that a plan asked a model for.
+
+    Whole or not at all, so that no lock is needed: of two who write at once, one is forgotten.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -147,7 +192,7 @@ def remember(bench: Bench) -> None:
     if code is None:
         return
     models, key = _models(variant), _key(bench.probe.n_ctx, bench.dtype)
-    mine = {"built_by": code, "hooks": hooks.table()}
+    mine = {"built_by": code, "row_bytes": hooks.row_bytes, "hooks": hooks.table()}
     if models.get(key) == mine:
         return
     models[key] = mine

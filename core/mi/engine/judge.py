@@ -86,7 +86,6 @@ def _plans(
     """One plan for all; where that cannot be, one for each, or why there is none."""
     try:
         plan = make_plan(session, variant, analyzers=ids, probe=probe, device=device, dtype=dtype)
-        yield plan, ids
     except (
         Exception
     ) as error:  # a probe's or a family's code may raise anything; here it only means "unknown"
@@ -96,6 +95,15 @@ def _plans(
         else:
             said = str(error) if isinstance(error, MiError) else f"{type(error).__name__}: {error}"
             yield " ".join(said.split()), ids
+        return
+    left = [id for id in ids if id not in plan.broken]
+    if left:
+        yield plan, left
+    for id in ids:
+        if id in plan.broken and len(ids) > 1:  # it may fit by itself
+            yield from _plans(session, variant, probe, [id], device, dtype)
+        elif id in plan.broken:
+            yield plan.broken[id], [id]
 
 
 def _judged(plan: Plan, ids: Sequence[str], bound: set[str], without_gone: bool) -> Iterator[Judgement]:

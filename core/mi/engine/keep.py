@@ -22,6 +22,7 @@ from mi.domain.workspace import Variant
 from mi.engine.data import CheckpointData, Subject
 from mi.engine.item import Item
 from mi.errors import PlanError, unknown
+from mi.plural import counted
 from mi.store.schema import digest_of
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def make_keep(variant: Variant, keep: Keep, subject: Subject, dtype: str) -> Ite
 def _keep(data: CheckpointData, site: Site) -> dict[str, torch.Tensor]:
     tensor = data.site(site.hook, site.position)
     if tensor.shape[0] != len(data.probe):
-        raise PlanError(f"it holds {tensor.shape[0]} rows, expected the probe's {len(data.probe)}")
+        raise PlanError(f"it holds {counted(tensor.shape[0], 'row')}, expected the probe's {len(data.probe)}")
     return {OUTPUT: data.probe.fold(tensor)}
 
 

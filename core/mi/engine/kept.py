@@ -7,7 +7,9 @@ values can be had, results are made of them. Fingerprints say which it was: see 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
 from mi.engine.guard import unrecorded
 from mi.engine.keep import OUTPUT, content_of, identity
+from mi.engine.trial import itemsize
 from mi.errors import MiError, PlanError
 from mi.store.arrays import Array
 from mi.store.artifacts import ArtifactReader
@@ -45,12 +48,14 @@ class KeptSite:
         site: which.
         dtype: the data type in which they are stored.
         exact: whether that holds exactly what the pass gave.
+        row_bytes: of one row, once it is read.
         epochs: committed epochs -> digest of the checkpoint that they were made of, sorted.
     """
 
     site: Site
     dtype: str
     exact: bool
+    row_bytes: int
     epochs: Mapping[int, str]
 
 
@@ -105,6 +110,20 @@ def find_known(variant: Variant, probe: str | None, dtype: str) -> Known:
     return Known(checkpoints, dict(sorted(absent.items())), kept)
 
 
+def known_without_checkpoint(variant: Variant) -> dict[int, str]:
+    """Epochs whose checkpoint is gone, and that kept activations over some probe still tell of, sorted.
+
+    Epoch -> digest of the bytes that the checkpoint had. What cannot be told, since a probe cannot be built,
+    is left out.
+    """
+    root = VariantPaths(variant.folder).kept.artifacts
+    found: dict[int, str] = {}
+    for probe in sorted(path.name for path in root.glob("*/")) if root.is_dir() else []:
+        with suppress(Exception):  # whatever a probe's or a family's code raises; `mi verify` says it
+            found |= find_known(variant, probe, "float32").absent
+    return dict(sorted(found.items()))
+
+
 def kept_sites(variant: Variant, probe: str | None, dtype: str) -> dict[str, KeptSite]:
     """Site key -> what is kept of it over a probe as it is now, by the family as it is now; sorted."""
     paths = VariantPaths(variant.folder).kept
@@ -116,19 +135,22 @@ def kept_sites(variant: Variant, probe: str | None, dtype: str) -> dict[str, Kep
     found = {}
     for group in groups:
         try:
-            attrs: dict[str, Any] = dict(open_group(keys_of(paths, name, group)).attrs)
+            opened = open_group(keys_of(paths, name, group))
+            attrs: dict[str, Any] = dict(opened.attrs)
             keep = keep_of(attrs)
             if attrs["declared"] != identity(variant, keep, built.digest, dtype):
                 continue
             told = attrs["arrays"][OUTPUT]
             one = ArraySpec(OUTPUT, tuple(told["dims"]), told["dtype"], 0)
             spec = GroupSpec(name, group, {}, (one,), attrs["identity"])
+            shape = opened.arrays[OUTPUT].shape[1 + len(attrs["row_dims"]) :]
+            size = math.prod(shape) * itemsize(attrs["pass_dtype"])
             held, _ = stored(paths, spec)
         except (MiError, KeyError, TypeError):  # `mi verify` says what is wrong with it
             continue
         epochs = {e: content for e, f in held.items() if (content := content_of(f, spec.identity))}
         exact = bool(np.can_cast(attrs["captured"], one.dtype, "safe"))
-        found[keep.site.key] = KeptSite(keep.site, one.dtype, exact, epochs)
+        found[keep.site.key] = KeptSite(keep.site, one.dtype, exact, size, epochs)
     return found
 
 

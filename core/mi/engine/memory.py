@@ -21,6 +21,7 @@ from mi.engine.item import Item
 from mi.engine.shares import Work
 from mi.engine.trial import Trial
 from mi.errors import MiError, PlanError
+from mi.plural import counted
 
 SHARE = 2  # without `--memory`, one part in so many of what is free is taken
 _MEMORY, _CGROUPS, _OWN = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -76,16 +77,20 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
+class NoRoomError(PlanError):
+    """What does not fit the memory given: nobody's fault."""
+
+
 def check_rows_stored(analyzer: Analyzer, probe: Probe, memory: int) -> None:
     """Refuse outputs with a value for each row where those of one checkpoint do not fit.
 
     Raises:
-        PlanError: names the output, what it takes and what is given.
+        NoRoomError: names the output, what it takes and what is given.
     """
     for name, output in analyzer.outputs.items():
         size = _row_values(probe, output.dims, output.dtype)
         if size > memory:
-            raise PlanError(
+            raise NoRoomError(
                 f"analyzer {analyzer.id}: output {name!r} has a value for each of the probe's {len(probe):,} "
                 f"rows, {said_bytes(size)} a checkpoint, more than the {said_bytes(memory)} of memory given; "
                 "choose a probe of fewer rows, or give more (--memory)"
@@ -141,7 +146,7 @@ def room(works: Sequence[Work], probe: Probe, trial: Trial, memory: int) -> Room
         if item.analyzer.streaming or beside + trial.row_bytes <= memory:
             held |= needed
             continue
-        much = f"it holds {said_bytes(alone)} over the probe's {rows:,} rows"
+        much = f"it holds {said_bytes(alone)} over the probe's {counted(rows, 'row')}"
         given = f"more than the {said_bytes(memory)} of memory given"
         why = f"{much}, {given}; choose a probe of fewer rows, give more (--memory), or use a streaming one"
         if alone + trial.row_bytes <= memory:

@@ -19,6 +19,7 @@ from mi.engine.item import Item
 from mi.engine.plan import Plan
 from mi.engine.shares import Work
 from mi.engine.trajectory import spans
+from mi.plural import counted
 
 # Layers of the graph, in the order in which they are computed: key -> heading.
 LAYERS = {
@@ -99,8 +100,9 @@ def picture_of(plan: Plan) -> Picture:
     """The graph of one variant's plan."""
     bench, passes = plan.bench, len(plan.pass_epochs)
     title = (
-        f"{plan.variant.id}, probe {bench.probe_name} ({len(bench.probe)} rows): {len(plan.epochs)} "
-        f"checkpoints, {len(plan.stale_epochs)} stale, {passes} forward passes"
+        f"{plan.variant.id}, probe {bench.probe_name} ({counted(len(bench.probe), 'row')}): "
+        f"{counted(len(plan.epochs), 'checkpoint')}, {len(plan.stale_epochs)} stale, "
+        f"{counted(passes, 'forward pass')}"
     )
     picture = Picture(plan.variant.id, title)
     told = {s.item.id: (s.fresh, s.lacking) for s in spans(plan, plan.after())}
@@ -113,22 +115,23 @@ def picture_of(plan: Plan) -> Picture:
 
 def picture_of_family(scope: FamilyScope) -> Picture:
     """The graph of what spans a family's variants; they are gathered."""
-    title = f"{scope.family.name}, probe {scope.probe}: {len(scope.members)} variants"
+    title = f"{scope.family.name}, probe {scope.probe}: {counted(len(scope.members), 'variant')}"
     picture = Picture(scope.family.name, title)
     for item in scope.items.values():
         share = scope.share(item)
         state, why = _of_whole(share.fresh, share.lacking)
-        _draw(picture, item, state, f"{why}, over {len(share.epochs)} of {len(scope.members)} variants")
+        every = counted(len(scope.members), "variant")
+        _draw(picture, item, state, f"{why}, over {len(share.epochs)} of {every}")
     _draw_out(picture, {}, scope.broken, scope.workspace.host.analyzers(scope.family))
     return picture
 
 
 def _of_work(work: Work, epochs: tuple[int, ...]) -> tuple[str, str]:
     if work.stale:
-        return STALE, f"stale at {len(work.stale)} of {len(epochs)} checkpoints: {work.why}"
+        return STALE, f"stale at {len(work.stale)} of {counted(len(epochs), 'checkpoint')}: {work.why}"
     if work.lost:
-        return LACKING, f"cannot be computed at {len(work.lost)} checkpoints, which are gone"
-    return FRESH, f"fresh at {len(work.keep.keys() & set(epochs))} checkpoints"
+        return LACKING, f"cannot be computed at {counted(len(work.lost), 'checkpoint')}, gone by now"
+    return FRESH, f"fresh at {counted(len(work.keep.keys() & set(epochs)), 'checkpoint')}"
 
 
 def _of_whole(fresh: bool, lacking: str) -> tuple[str, str]:
@@ -179,7 +182,7 @@ def _inputs(
 ) -> Iterator[Edge]:
     for site in sites:
         hooks = globs.get(site.key, ())
-        note = f"{len(hooks)} hook{'' if len(hooks) == 1 else 's'}" if site.key in globs else ""
+        note = counted(len(hooks), "hook") if site.key in globs else ""
         picture.add(Node("site", site.key, note=note))
         yield Edge(("site", site.key))
     if one.weights:

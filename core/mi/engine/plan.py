@@ -11,15 +11,17 @@ from mi.domain.keep import Keep
 from mi.domain.site import Site
 from mi.domain.workspace import Variant
 from mi.engine.bench import Bench
-from mi.engine.broken import blamed, check_needs
+from mi.engine.broken import blamed, called, check_needs
 from mi.engine.epochs import choose_epochs, hash_checkpoints
+from mi.engine.failure import Failure
 from mi.engine.item import Item
 from mi.engine.kept import Known, find_known, refuse_other_dtypes
+from mi.engine.looked import FaultyError, RoomError
 from mi.engine.memory import Room
 from mi.engine.resolve import set_up
 from mi.engine.session import Session
 from mi.engine.shares import Work, share
-from mi.engine.sites import FaultyError, OtherHooksError, RoomError, tried
+from mi.engine.sites import OtherHooksError, tried
 from mi.engine.trial import Trial
 from mi.errors import MiError, PlanError, PluginError, UnknownNameError
 from mi.timing import timed
@@ -81,6 +83,20 @@ class Plan:
         needing = {e for w in self.work.values() if w.item.sites for e in w.stale}
         return tuple(sorted(needing - set(self.kept_epochs)))
 
+    @property
+    def failures(self) -> list[Failure]:
+        """What is known to fail before any work."""
+        name = self.variant.name
+        found = [Failure(name, why, id) for id, why in self.broken.items()]
+        found += [Failure(name, why, epoch=epoch) for epoch, why in self.damaged.items()]
+        unkept = {id: one.lost for id, one in self.work.items() if one.item.keep and one.lost}
+        return found + [Failure(name, _unkept(id, epochs), id) for id, epochs in unkept.items()]
+
+    @property
+    def lost(self) -> dict[str, tuple[int, ...]]:
+        """Analyzer id -> epochs at which it cannot be had any more: see :class:`mi.engine.shares.Work`."""
+        return {id: one.lost for id, one in self.work.items() if one.lost and not one.item.keep}
+
     def after(self) -> dict[str, dict[int, str]]:
         """What will be committed when all goes well: analyzer id -> epoch -> fingerprint."""
         return {
@@ -100,6 +116,8 @@ def make_plan(
     dtype: str = "float32",
     keep: Sequence[Keep] = (),
     memory: int | None = None,
+    dry: bool = False,
+    sealed: MiError | None = None,
 ) -> Plan:
     """Plan one variant.
 
@@ -113,8 +131,11 @@ def make_plan(
         device, dtype: of the passes.
         keep: sites whose activations are to be kept.
         memory: bytes that activations and probe may take; None for half of what is free.
+        dry: whether it is only to be shown: then what is remembered of the model does for the model.
+        sealed: why nothing can be written, where nothing can.
 
     Raises:
+        MiError: ``sealed``, where a checkpoint is stale.
         UnknownNameError: an analyzer, probe or epoch that does not exist, or no checkpoint at all.
         PlanError: work that cannot be done as asked.
         PluginError: in strict mode, an analyzer that cannot be had.
@@ -139,8 +160,7 @@ def make_plan(
     while True:
         with timed("plan", "compare fingerprints"):
             work, wanted = share(bench, chosen, digests, every[-1], known, epochs is not None)
-        if asked is not None:
-            _refuse_lost(asked, work)
+        _refuse_lost(asked or (), work)
         plan = Plan(
             bench=bench,
             checkpoints=checkpoints,
@@ -155,31 +175,44 @@ def make_plan(
             known=known,
             kept_epochs=_readable(work, known, digests),
         )
+        if sealed is not None and plan.stale_epochs:
+            raise sealed
         try:
             with timed("plan", "try a few rows"):
-                return tried(session, plan)
+                return tried(session, plan, dry=dry)
         except OtherHooksError:  # remembered, and outlived by an edit that nothing else shows; asked by now
             bench, skipped, broken = bound()
         except FaultyError as error:
-            if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
-                raise
-            if variant.workspace.host.strict and not isinstance(error, RoomError):
-                raise PluginError(blamed(variant.family, variant.workspace.host, *error.faults[0])) from error
+            if not isinstance(error, RoomError):  # which is nobody's fault: the others run, in any case
+                if asked is not None or any(bench.items[id].keep for id, _ in error.faults):
+                    raise
+                if variant.workspace.host.strict:
+                    raise PluginError(
+                        blamed(variant.family, variant.workspace.host, *error.faults[0])
+                    ) from error
             bench, broken = _without(bench, dict(error.faults), broken)
 
 
 def _refuse_lost(asked: Iterable[str], work: Mapping[str, Work]) -> None:
-    """Refuse an analyzer that was asked for by name and cannot be had at any epoch.
+    """Refuse an analyzer that was asked for by name, or a site to keep, that cannot be had at any epoch.
 
     Raises:
         PlanError: names it.
     """
+    for id, one in work.items():
+        if one.item.keep and one.lost and not one.stale and not one.keep:
+            raise PlanError(_unkept(id, one.lost))
     for id in asked:
-        one = work.get(id)
-        if one is not None and one.lost and not one.stale and not one.keep:
+        found = work.get(id)
+        if found is not None and found.lost and not found.stale and not found.keep:
             raise PlanError(
                 f"analyzer {id}: the checkpoints are gone, and it reads more than what is kept of them"
             )
+
+
+def _unkept(id: str, epochs: tuple[int, ...]) -> str:
+    few = ", ".join(map(str, epochs[:4])) + (", …" if len(epochs) > 4 else "")
+    return f"{called(id)}: cannot be kept at epoch {few}: the checkpoint is gone"
 
 
 def _readable(work: Mapping[str, Work], known: Known, digests: Mapping[int, str]) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ from mi.store.layout import VariantPaths
 # two results agree when they differ by at most this share of the largest value of their array.
 TOLERANCE = 1e-3
 # Of what is recorded, what may change bits.
-COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads", "batch")
+_BATCHES = ("batch", "gradient_bytes")
+COMPUTING = ("torch", "transformer-lens", "numpy", "device", "cpu", "gpu", "threads", *_BATCHES)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -149,13 +150,19 @@ def _checkpoints(copy: Variant, draws: Sequence[Draw], progress: Progress | None
         failed = {(f.analyzer, f.epoch): f.message for f in summary.failures}
         reader = ArtifactReader(VariantPaths(copy.folder))
         for one in some:
-            why = failed.get((one.judged.analyzer, one.epoch)) or failed.get(("", one.epoch))
+            why = next(filter(None, map(failed.get, _whose(one))), None)
             if why is not None:
                 yield Comparison(one, "failed", why)
                 continue
             assert one.epoch is not None
-            batch = {"batch": _made(VariantPaths(copy.folder), one.judged, one.epoch).get("batch")}
+            now = _made(VariantPaths(copy.folder), one.judged, one.epoch)
+            batch = {name: now.get(name) for name in _BATCHES}
             yield _compared(one, partial(reader.at, probe, one.judged.analyzer, one.epoch), batch)
+
+
+def _whose(one: Draw) -> list[tuple[str, int | None]]:
+    """Failures that cost this result: its own there or everywhere, or the checkpoint's."""
+    return [(one.judged.analyzer, one.epoch), (one.judged.analyzer, None), ("", one.epoch)]
 
 
 def _activations(copy: Variant, draws: Sequence[Draw], progress: Progress | None) -> Iterator[Comparison]:

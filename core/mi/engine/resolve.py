@@ -15,7 +15,7 @@ from mi.engine.graph import close
 from mi.engine.hooks import recorded_hooks
 from mi.engine.item import Item, make_item
 from mi.engine.keep import expand, make_keep
-from mi.engine.memory import check_rows_stored, default_memory
+from mi.engine.memory import NoRoomError, check_rows_stored, default_memory
 from mi.engine.session import Session
 from mi.errors import MiError, NotApplicableError, PlanError, PluginError
 from mi.store.checkpoints import WeightShapes
@@ -49,7 +49,7 @@ def set_up(
     Returns:
         The bench; analyzers of family.json that do not apply to this probe, with the reason; and those that
         cannot be had at all (no plugin offers them, their code cannot be imported, their declaration does not
-        fit the model), with the reason.
+        fit the model, it does not fit the memory given), with the reason.
 
     Raises:
         UnknownNameError: an analyzer asked for by name, or the probe, does not exist.
@@ -93,12 +93,15 @@ def set_up(
     # Kept sites come first: they are copied before any analyzer sees them.
     kept = [make_keep(variant, one, subject, dtype) for one in expand(keep, subject.hooks)] if keep else []
     items: dict[str, Item] = {item.id: item for item in kept}
+    roomless: set[str] = set()
     bench = Bench(variant, VariantPaths(variant.folder), name, subject, items, device, dtype, memory)
     for analyzer in chain:  # every complaint about a declaration comes before any work
         try:
             for need in analyzer.artifacts:
                 if need.analyzer in skipped:
                     raise NotApplicableError(f"needs {need.analyzer}, which is {skipped[need.analyzer]}")
+            if needed := roomless & {need.analyzer for need in analyzer.artifacts}:
+                raise NoRoomError(f"analyzer {analyzer.id}: skipped, because {min(needed)} is broken")
             check_needs(analyzer, broken)
             item = make_item(variant, analyzer, subject, dtype)
             check_gradients(item, variant.code, probe)
@@ -109,6 +112,9 @@ def set_up(
             if asked is not None:
                 raise PlanError(f"analyzer {analyzer.id} on probe {name}: {error}") from error
             skipped[analyzer.id] = str(error)
+        except NoRoomError as error:  # nobody's fault: the others run, though it was asked for by name
+            roomless.add(analyzer.id)
+            broken[analyzer.id] = blamed(family, host, analyzer.id, error)
         except UnbuiltError:  # the family's fault, and nothing runs without its model
             raise
         except MiError as error:  # its code or its declaration is no good; the others' are

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from mi.domain.keep import PREFIX
 from mi.domain.site import Site
-from mi.engine.batches import evenly
 from mi.engine.capture import Resident
 from mi.engine.differentiate import Differentiator
-from mi.engine.hookcache import Hooks
+from mi.engine.hookcache import Hooks, remembered
 from mi.engine.hooks import RecordedHooks
 from mi.engine.item import Item
-from mi.engine.memory import room
+from mi.engine.looked import blame, by_memory, in_memory, passing, read_in_memory
 from mi.engine.readahead import read_weights
 from mi.engine.session import Session
 from mi.engine.tokenrows import tokens_of
 from mi.engine.trial import TRIAL_ROWS, Trial, try_out
-from mi.errors import CheckpointError, MiError, PlanError, PluginError
+from mi.errors import CheckpointError, PlanError
 from mi.timing import timed
 
 if TYPE_CHECKING:
@@ -34,72 +32,43 @@ class OtherHooksError(Exception):
     """A plan was made by hooks that were remembered, and the model has others."""
 
 
-class FaultyError(PlanError):
-    """Analyzers that cannot do their stale work.
-
-    Attributes:
-        faults: analyzer id and what is wrong with it, of each such analyzer.
-    """
-
-    def __init__(self, faults: list[tuple[str, MiError]]) -> None:
-        self.faults = faults
-        id, error = faults[0]
-        name = f"--keep {id.removeprefix(PREFIX)}" if id.startswith(PREFIX) else f"analyzer {id}"
-        super().__init__(f"{name}: {error}")
-
-
-class RoomError(FaultyError):
-    """What cannot be held over all rows of the probe: nobody's fault."""
-
-
-def tried(session: Session, plan: Plan) -> Plan:
+def tried(session: Session, plan: Plan, *, dry: bool = False) -> Plan:
     """The plan with its sites, tried on the model: TransformerLens drops a misspelt one in silence.
 
     Nothing of it happens, and nothing imports torch, where no checkpoint is stale.
 
+    Args:
+        session: holds the resident model.
+        plan: with its stale work.
+        dry: make do with what is remembered of the model, where something is: see :mod:`mi.engine.looked`.
+
     Raises:
         FaultyError: some of them cannot be captured, or a function cannot be imported.
+        RoomError: what some hold does not fit the memory given.
         OtherHooksError: the plan is to be made again.
     """
     if not plan.stale_epochs:
         return plan
+    bench = plan.bench
+    stale, sites = passing(plan)
+    if dry and (told := remembered(plan.variant, bench.probe.n_ctx, bench.dtype)) is not None:
+        return read_in_memory(by_memory(plan, told))
     session.use_threads()
     with timed("plan", "import functions"):
-        _blame(_due(plan), Item.load)
-    passes = set(plan.pass_epochs)
-    passed = [w.item for w in plan.work.values() if passes & set(w.stale)]
-    graded = [w.item for w in plan.work.values() if w.stale and w.item.gradients]
-    stale = list(dict.fromkeys([*passed, *graded]))
-    sites = tuple(dict.fromkeys(site for item in passed for site in item.sites))
+        blame(_due(plan), Item.load)
     if not sites and not any(item.gradients for item in stale):
-        return plan
-    model = session.model(plan.variant, plan.bench.device, plan.bench.dtype)
-    hooks = plan.bench.subject.hooks
+        return read_in_memory(plan)
+    model = session.model(plan.variant, bench.device, bench.dtype)
+    hooks = bench.subject.hooks
     if isinstance(hooks, Hooks) and not hooks.hold():
         raise OtherHooksError
     _refuse_other_hooks(model, plan)
-    _blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
+    blame(stale, lambda item: model.missing((*item.sites, *item.gradient_sites)))
     trial = _trial(model, plan, stale, sites) if sites else None
     if trial is not None:
-        plan = _in_memory(model, plan, stale, trial)
+        plan = in_memory(plan, stale, trial, model.budget(), model.rows_at_once)
     _differentiate(model, plan)
-    return evolve(plan, sites=sites)
-
-
-def _in_memory(model: Resident, plan: Plan, stale: list[Item], trial: Trial) -> Plan:
-    """The plan with its batches cut so that they fit beside what is held over all rows.
-
-    Raises:
-        RoomError: what some analyzers hold does not fit.
-    """
-    bench = plan.bench
-    found = room([plan.work[item.id] for item in stale], bench.probe, trial, bench.memory)
-    if found.refused:
-        raise RoomError(list(found.refused))
-    # The same for all checkpoints. Half: what a layer and an analyzer make on their way comes beside.
-    trial = evolve(trial, budget=min(model.budget(), found.left // 2))
-    slices = evenly(len(bench.probe), model.rows_at_once(trial))
-    return evolve(plan, trial=trial, room=found, batch=max(s.stop - s.start for s in slices))
+    return read_in_memory(evolve(plan, sites=sites))
 
 
 def _due(plan: Plan) -> list[Item]:
@@ -129,7 +98,7 @@ def _differentiate(model: Resident, plan: Plan) -> None:
             continue
         bench, code = plan.bench, plan.variant.code
         few = Differentiator(code, bench.probe, bench.device, bench.dtype, TRIAL_ROWS)
-        _blame([work.item for work in stale], partial(_try_gradients, few, model, weights))
+        blame([work.item for work in stale], partial(_try_gradients, few, model, weights))
         return
 
 
@@ -161,22 +130,6 @@ def _refuse_other_hooks(model: Resident, plan: Plan) -> None:
         )
 
 
-def _blame(items: list[Item], check: Callable[[Item], object]) -> None:
-    """Check each analyzer.
-
-    Raises:
-        FaultyError: of those that do not pass.
-    """
-    faults: list[tuple[str, MiError]] = []
-    for item in items:
-        try:
-            check(item)
-        except (PlanError, PluginError) as error:
-            faults.append((item.id, error))
-    if faults:
-        raise FaultyError(faults)
-
-
 def _try_one(model: Resident, tokens: Any, item: Item) -> None:
     try_out(model, tokens, item.sites)
 
@@ -193,8 +146,9 @@ def _trial(model: Resident, plan: Plan, items: list[Item], sites: tuple[Site, ..
             continue
         tokens = tokens_of(plan.bench.probe)
         try:
-            return try_out(model, tokens, sites)
+            hooks = plan.bench.subject.hooks
+            return try_out(model, tokens, sites, hooks.take if isinstance(hooks, Hooks) else None)
         except PlanError:  # whose site it is, is found out by trying each analyzer's
-            _blame(items, partial(_try_one, model, tokens))
+            blame(items, partial(_try_one, model, tokens))
             raise
     return None

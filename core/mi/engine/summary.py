@@ -11,6 +11,7 @@ from attrs import define, field
 from mi.engine.failure import Failure
 from mi.engine.task import STAGES
 from mi.errors import StoreError
+from mi.plural import counted
 from mi.store.layout import VariantPaths
 
 
@@ -52,15 +53,15 @@ class VariantSummary:
 
     def line(self) -> str:
         """``61 checkpoints, 61 forward passes, …``: the closing line."""
-        said = [_count(self.checkpoints, "checkpoint"), _count(self.forward_passes, "forward pass")]
+        said = [counted(self.checkpoints, "checkpoint"), counted(self.forward_passes, "forward pass")]
         if self.own_passes:
-            said.append(f"{_count(self.own_passes, 'pass')} made by analyzers")
+            said.append(f"{counted(self.own_passes, 'pass')} made by analyzers")
         if self.computed == 0 and not self.failures:
-            said.append(f"everything fresh ({_count(self.fresh, 'result')})")
+            said.append(f"everything fresh ({counted(self.fresh, 'result')})")
         else:
-            said.append(f"{_count(self.computed, 'result')} computed, {self.fresh} fresh")
+            said.append(f"{counted(self.computed, 'result')} computed, {self.fresh} fresh")
         if self.failures:
-            said.append(_count(len(self.failures), "failure"))
+            said.append(counted(len(self.failures), "failure"))
         times = [f"{stage} {self.seconds[stage]:.1f} s" for stage in STAGES if self.seconds[stage] >= 0.05]
         return ", ".join(said) + (f"; {', '.join(times)}" if times else "")
 
@@ -133,8 +134,3 @@ def log_call(
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
     except OSError as error:
         raise StoreError(f"{paths.log}: cannot be written ({error.strerror})") from None
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number} {noun if number == 1 else plural}"

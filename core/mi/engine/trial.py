@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import field, frozen
 
 from mi.domain.site import Site
-from mi.engine.batches import keep, weights_of
-from mi.errors import PlanError
+from mi.engine.batches import keep, outside, weights_of
+from mi.errors import PlanError, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +43,64 @@ class Trial:
     budget: int | None = None
 
 
-def try_out(resident: Resident, tokens: Any, sites: Sequence[Site]) -> Trial:
+def refuse_missing(sites: Iterable[Site], hooks: Collection[str]) -> None:
+    """Refuse hooks that the model does not have.
+
+    Raises:
+        PlanError: names the site and the nearest ones.
+    """
+    for site in sites:
+        if site.hook not in hooks:
+            near = nearest(site.hook, hooks)
+            tail = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise PlanError(f"site {site.key}: the model has no hook {site.hook!r}{tail}")
+
+
+def weight_of(site: Site, held: tuple[str, tuple[int, ...]] | None) -> int:
+    """Bytes of one row at a site, from what its hook is known to hold.
+
+    Args:
+        site: no pattern.
+        held: data type, as torch names it, and shape of one row; None where the hook never fires.
+
+    Raises:
+        PlanError: it never fires, or the position is outside the sequence.
+    """
+    if held is None:
+        raise _silent(site)
+    dtype, shape = held
+    rest = list(shape)
+    if site.position is not None:
+        axis = site.position_axis - 1  # the axis of rows is not among these
+        length = rest.pop(axis) if axis < len(rest) else 0
+        if not -length <= site.position < length:
+            raise outside(site, length)
+    return math.prod(rest) * itemsize(dtype)
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of a number of a data type, as torch names it."""
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize  # which numpy does not have
+
+
+def _silent(site: Site) -> PlanError:
+    return PlanError(
+        f"site {site.key}: the hook exists but never fires in this model; "
+        "it cannot be captured (results of heads follow from hook_z and W_O)"
+    )
+
+
+Shown = Callable[[Mapping[str, "torch.Tensor"], int], None]
+
+
+def try_out(resident: Resident, tokens: Any, sites: Sequence[Site], shown: Shown | None = None) -> Trial:
     """Run a few rows, with every hook on: what fires, what it holds, what it weighs.
+
+    Args:
+        resident: the model.
+        tokens: the probe's.
+        sites: to be captured.
+        shown: told what every hook showed, and what a row of all of them weighs.
 
     Raises:
         PlanError: a hook that never fires, a position outside the sequence, or scores that are none.
@@ -50,13 +108,13 @@ def try_out(resident: Resident, tokens: Any, sites: Sequence[Site]) -> Trial:
     resident.missing(sites)
     rows = resident.fed(tokens)[slice(TRIAL_ROWS)].clone()  # a hook may show them: weighed alone
     everything = resident.run(rows, None)
+    row_bytes = max(sum(weights_of(everything).values()) // len(rows), 1)
+    if shown is not None:
+        shown(everything, row_bytes)
     site_bytes: dict[str, int] = {}
     for site in sites:
         if site.hook not in everything:
-            raise PlanError(
-                f"site {site.key}: the hook exists but never fires in this model; "
-                "it cannot be captured (results of heads follow from hook_z and W_O)"
-            )
+            raise _silent(site)
         kept = keep(site, everything[site.hook])
         site_bytes[site.key] = kept.numel() * kept.element_size() // len(rows)
         if site.hook.endswith(_SCORES) and _sums_to_one(everything[site.hook]):
@@ -65,7 +123,6 @@ def try_out(resident: Resident, tokens: Any, sites: Sequence[Site]) -> Trial:
                 "not the scores; compute scores from hook_q and hook_k"
             )
     stop = _early_stop(resident, rows, sites, everything)
-    row_bytes = max(sum(weights_of(everything).values()) // len(rows), 1)
     return Trial(row_bytes=row_bytes, stop=stop, site_bytes=site_bytes)
 
 

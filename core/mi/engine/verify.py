@@ -19,10 +19,11 @@ from mi.engine.readahead import read_weights
 from mi.engine.recompute import Comparison, draw, recompute
 from mi.engine.session import Session
 from mi.errors import LockedError, MiError
+from mi.plural import are, counted
 from mi.store.checkpoints import list_checkpoints
 from mi.store.groupcheck import check_group, chunks_of, groups_of, some_of
 from mi.store.groups import open_group
-from mi.store.integrity import DAMAGED, NOTE, Finding, Tally, check_files
+from mi.store.integrity import DAMAGED, NOTE, Finding, Tally, check_files, files_of
 from mi.store.keys import keys_of
 from mi.store.layout import VariantPaths
 from mi.store.lock import held, is_locked
@@ -144,7 +145,7 @@ def _files(
             watcher.read()
 
     if watcher is not None:
-        files = sum(chunks_of(*group) for group in groups) + len(list_checkpoints(paths))
+        files = sum(chunks_of(*group) for group in groups) + files_of(paths)
         watcher.reading(verdict.variant.partition("/")[2], files)
     tally = Tally(seen)
     verdict.findings += check_files(paths, tally, deep=True)
@@ -170,7 +171,9 @@ def _said(one: Judgement) -> Iterator[Finding]:
         return
     held = len(one.fresh | one.stale | one.gone | one.damaged)
     if one.stale:
-        what = "stale" if None in one.stale else f"{len(one.stale)} of {held} epochs are stale"
+        number = len(one.stale)
+        several = f"{number} of {counted(held, 'epoch')} {are(number)} stale"
+        what = "stale" if None in one.stale else several
         yield Finding(STALE, where, what, "clean" if one.kept else "analyze")
     if epochs := sorted(e for e in one.gone if e is not None):
         yield Finding(NOTE, where, f"results whose checkpoint is gone, at epoch {some_of(epochs)}", "clean")

@@ -9,6 +9,7 @@ from attrs import define
 from mi.domain.family import Family
 from mi.domain.workspace import Workspace
 from mi.lab.variant import LabVariant
+from mi.plural import counted
 from mi.store.layout import VariantPaths
 from mi.views.cache import ByteCache
 
@@ -58,4 +59,4 @@ class LabFamily:
         return ArtifactReader(paths).dataset(probe or self.family.default_probe, analyzer)
 
     def __repr__(self) -> str:
-        return f"<family {self.name}: {len(self.variants)} variants>"
+        return f"<family {self.name}: {counted(len(self.variants), 'variant')}>"

@@ -13,6 +13,7 @@ from mi.domain.visualization import Visualization
 from mi.domain.workspace import Variant
 from mi.errors import UnknownNameError
 from mi.lab.moment import Moment
+from mi.plural import counted
 from mi.store.layout import VariantPaths
 from mi.views.cache import ByteCache
 
@@ -48,7 +49,7 @@ class Checkpoints(Sequence[Checkpoint]):
     def __repr__(self) -> str:
         if not self:
             return "<no checkpoints>"
-        return f"<{len(self)} checkpoints: epoch {self[0].epoch:,} to {self[-1].epoch:,}>"
+        return f"<{counted(len(self), 'checkpoint')}: epoch {self[0].epoch:,} to {self[-1].epoch:,}>"
 
 
 @define(eq=False, repr=False)

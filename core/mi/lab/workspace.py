@@ -15,6 +15,7 @@ from mi.errors import PluginWarning, UnknownNameError, unknown
 from mi.lab.family import LabFamily
 from mi.lab.variant import LabVariant
 from mi.plugins import Host
+from mi.plural import counted
 from mi.views.cache import ByteCache
 
 
@@ -60,7 +61,7 @@ class Families(Mapping[str, Family]):
         return name in self._workspace.family_names()
 
     def __repr__(self) -> str:
-        return f"<{len(self)} families: {', '.join(self) or 'none'}>"
+        return f"<{counted(len(self), 'family')}: {', '.join(self) or 'none'}>"
 
 
 @define(eq=False, repr=False)
@@ -120,5 +121,6 @@ class Lab:
 
     def __repr__(self) -> str:
         return (
-            f"<workspace {self.workspace.root}: {self.families!r}, {len(self.workspace.variants())} variants>"
+            f"<workspace {self.workspace.root}: {self.families!r}, "
+            f"{counted(len(self.workspace.variants()), 'variant')}>"
         )

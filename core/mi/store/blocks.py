@@ -34,6 +34,7 @@ class GroupWriter:
         planned: epochs that are to be written, all of one block and none of them committed.
         fingerprints: epoch -> fingerprint of each.
         provenance: recorded with the commit.
+        called: what time spent here counts to; the group's own name when empty.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class GroupWriter:
         planned: Collection[int],
         fingerprints: Mapping[int, str],
         provenance: Mapping[str, Any],
+        called: str = "",
     ) -> None:
+        self.called = called or spec.analyzer
         self.spec, self.path = spec, place_of(paths, spec.probe, spec.analyzer)
         self.commits = Commits.of(paths, spec.probe, spec.analyzer)
         group = open_group(keys_of(paths, spec.probe, spec.analyzer), own=True)
@@ -114,7 +117,7 @@ class GroupWriter:
             return
         for key in sorted(self.dirty):
             self._write(key)
-        with timed("fsync", analyzer=self.spec.analyzer), store_errors(self.path, "written"):
+        with timed("fsync", analyzer=self.called), store_errors(self.path, "written"):
             at = [self.positions[e] for e in self.pending]
             # Flushed by position: a chunk that was complete before has been written by `put`.
             fsync_files(
@@ -130,7 +133,7 @@ class GroupWriter:
                 self.vouched = True
         self._flag()
         fingerprints = {e: self.fingerprints[e] for e in self.pending}
-        with timed("commit", analyzer=self.spec.analyzer):
+        with timed("commit", analyzer=self.called):
             self.commits.add(self.block, fingerprints, self.provenance, self.nonfinite)
         self.written += self.pending
         self.pending.clear()
@@ -139,7 +142,7 @@ class GroupWriter:
     def _flag(self) -> None:
         """Say it to plain readers; before the commit, since a process killed after it would never say it."""
         with (
-            timed("commit", "flags", analyzer=self.spec.analyzer),
+            timed("commit", "flags", analyzer=self.called),
             store_errors(self.path / "committed", "written"),
         ):
             flags = self.arrays["committed"]
@@ -172,7 +175,7 @@ class GroupWriter:
         name, chunk = key
         stored, held = self.arrays[name], self.buffers[key]
         low = chunk * stored.chunks[0]
-        with timed("encode", analyzer=self.spec.analyzer), store_errors(self.path / name, "written"):
+        with timed("encode", analyzer=self.called), store_errors(self.path / name, "written"):
             for file in stored.files(low, min(low + stored.chunks[0], stored.shape[0])):
                 ends = zip(file[1:], stored.chunks[1:], strict=True)
                 rest = [slice(i * c, (i + 1) * c) for i, c in ends]

@@ -13,7 +13,7 @@ from mi.errors import MiError
 from mi.store.arrays import Array
 from mi.store.commits import Commits
 from mi.store.groups import open_group
-from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, said, values_of
+from mi.store.integrity import DAMAGED, LEFT, Finding, Tally, is_chunk, said, values_of
 from mi.store.keys import Keys, damage_of, hierarchy, keys_of
 from mi.store.layout import VariantPaths
 from mi.store.nodes import INLINE, NODE, plain
@@ -33,7 +33,7 @@ def chunks_of(paths: VariantPaths, probe: str, analyzer: str) -> int:
     """How many chunk files a group has: what a progress bar counts."""
     if damage_of(paths):
         return 0
-    return sum("/c/" in key or key.endswith("/c") for key in keys_of(paths, probe, analyzer).below())
+    return sum(map(is_chunk, keys_of(paths, probe, analyzer).below()))
 
 
 def check_group(

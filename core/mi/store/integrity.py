@@ -106,6 +106,17 @@ def check_files(paths: VariantPaths, tally: Tally, *, deep: bool) -> Iterator[Fi
         yield Finding(LEFT, said(paths, file), "left behind by a process that was killed", "clean")
 
 
+def files_of(paths: VariantPaths) -> int:
+    """How many files :func:`check_files` tells its tally of, at most: what a progress bar counts."""
+    chunks = Folder(str(paths.losses)).below() if paths.losses.exists() else []
+    return len(list_checkpoints(paths)) + sum(map(is_chunk, chunks))
+
+
+def is_chunk(key: str) -> bool:
+    """Whether a key of a zarr hierarchy is a chunk's, or a shard's, and no metadata's."""
+    return "/c/" in key or key.endswith("/c")
+
+
 def leftovers(paths: VariantPaths) -> list[Path]:
     """Files and folders that a killed process left behind, sorted: nobody reads them."""
     found = {paths.staging} if paths.staging.is_dir() and any(paths.staging.iterdir()) else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mi.views.data import ViewData
 
 HEIGHT = 320
+_BESIDE, _LETTER = 64, 7  # pixels: of a plot's height, what its labels take; about a letter of a title
 _TAP = "window.__mi?.tap(cb_obj.x)"
 CURSOR = "mi-cursor"  # the name by which the page's script finds the lines to move
 
@@ -212,7 +214,13 @@ class FigureContext:
         return self.colors.color_of(key, period)
 
     def color_bar(self, plot: Figure, field: str, title: str = "") -> None:
-        """A colour bar to the right of ``plot``, in values; none for categories, whose colours are names."""
+        """A colour bar to the right of ``plot``, in values; none for categories, whose colours are names.
+
+        Args:
+            plot: the figure, of the height that it will keep: a title longer than that takes several lines.
+            field: the image field.
+            title: beside the bar; the field's units by default.
+        """
         scale = self.scale(field)
         if scale.kind == "categorical":
             return
@@ -222,7 +230,7 @@ class FigureContext:
         plot.add_layout(bar, "right")
         said = title or scale.units
         if said:
-            title_model = Title(text=said, align="center")
+            title_model = Title(text=_broken(said, plot.height), align="center")
             theme.apply_title(title_model)
             plot.add_layout(title_model, "right")
 
@@ -235,6 +243,12 @@ class FigureContext:
         tool = HoverTool(renderers=[renderer], tooltips=rows, visible=False, **more)
         plot.add_tools(tool)
         return tool
+
+
+def _broken(title: str, height: int | None) -> str:
+    """A title that stands beside a plot of so many pixels, in lines that are no longer than that."""
+    room = (height or HEIGHT) - _BESIDE
+    return "\n".join(wrap(title, max(room // _LETTER, 8), break_long_words=False))
 
 
 def _room(kind: str, low: float, high: float, pad: float) -> tuple[float, float]:

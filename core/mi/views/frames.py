@@ -130,9 +130,7 @@ def _stack(frames: FrameSet, fields: Mapping[str, Field], found: list[dict[str, 
     """One array a field or column with the epoch in front; NaN where a frame is missing."""
     present = [f for f in found if f is not None]
     if not present:
-        raise PluginError(
-            f"visualization {frames.visualization.id}: none of the {len(found)} epochs shown has artifacts"
-        )
+        raise PluginError(f"visualization {frames.visualization.id}: none of the epochs shown has artifacts")
     for name, declared in fields.items():
         if declared.kind == "text":
             frames.texts[name] = ["" if f is None else str(f[name]) for f in found]

@@ -16,6 +16,7 @@ from mi.domain.visualization import Visualization
 from mi.errors import MiError, PluginError, unknown
 from mi.faults import details, is_fault, place, sentence
 from mi.plugins import Record
+from mi.plural import counted
 from mi.refs import resolve
 from mi.views.cache import FRAMES, ByteCache
 from mi.views.context import FigureContext
@@ -174,7 +175,7 @@ class CardMaker:
         if visualization.losses:
             said.append("loss history")
         n = len(self.source.epochs)
-        said.append(f"{n} checkpoint{'s' if n != 1 else ''}")
+        said.append(counted(n, "checkpoint"))
         return tuple(said)
 
     def _said(self, error: BaseException, record: Record | None) -> str:
@@ -190,7 +191,7 @@ class CardMaker:
 def _gaps(missing: tuple[int, ...], total: int, few: Mapping[str, int]) -> str:
     shown = ", ".join(f"{e:,}" for e in missing[:4]) + (", …" if len(missing) > 4 else "")
     why = "".join(f"; {id} runs at {most} by default" for id, most in few.items())
-    return f"No artifacts at {len(missing)} of {total} checkpoints (epoch {shown}){why}."
+    return f"No artifacts at {len(missing)} of {counted(total, 'checkpoint')} (epoch {shown}){why}."
 
 
 def _not_finite(flagged: list[int | None], total: int) -> str:
@@ -199,7 +200,7 @@ def _not_finite(flagged: list[int | None], total: int) -> str:
         return "Made from or holding non-finite values, which are shown as missing."
     shown = ", ".join(f"{e:,}" for e in epochs[:4]) + (", …" if len(epochs) > 4 else "")
     verb = "holds or comes" if len(epochs) == 1 else "hold or come"
-    count = f"{len(epochs)} of {total} checkpoints {verb}"
+    count = f"{len(epochs)} of {counted(total, 'checkpoint')} {verb}"
     return f"{count} from non-finite values, shown as missing (epoch {shown})."
 
 

@@ -95,6 +95,7 @@ def epoch_heatmap(
     epochs: Sequence[int] | np.ndarray | None = None,
     color_bar: bool = True,
     title: str = "",
+    height: int | None = None,
 ) -> figure:
     """A static image field with dims (something, epoch): one column a checkpoint at its true epoch.
 
@@ -103,6 +104,7 @@ def epoch_heatmap(
     Args:
         sources, context, field, y, rows, color_bar, title: as for :func:`heatmap`.
         epochs: of the columns, sorted; all framed checkpoints by default.
+        height: pixels; the panel's by default.
     """
     source = sources[field]
     codes, values = np.asarray(source.data["image"][0]), np.asarray(source.data["value"][0])
@@ -120,7 +122,7 @@ def epoch_heatmap(
         "left": edges[:-1],
         "width": np.diff(edges) + np.where(np.arange(len(at)) < len(at) - 1, overlap, 0),
     }
-    plot = context.figure(EPOCH_LABEL, y or y_dim, y_range=(up.start, up.end))
+    plot = context.figure(EPOCH_LABEL, y or y_dim, y_range=(up.start, up.end), height=height)
     theme.hatch(plot)
     renderer = plot.image(
         image="image",

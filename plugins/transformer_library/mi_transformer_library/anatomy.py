@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mi.domain.site import Site
-from mi.errors import NotApplicableError
+from mi.errors import MiError, NotApplicableError
 
 if TYPE_CHECKING:
     from mi.engine.data import Subject
@@ -68,6 +69,29 @@ def heads(subject: Subject, pattern: str, axis: int, ndim: int, what: str) -> di
     if len(counts) > 1:
         raise refuse(f"layers have different numbers of heads ({', '.join(map(str, sorted(counts)))})")
     return {"layer": list(found), "head": list(range(counts.pop()))}
+
+
+def vocabulary(subject: Subject, names: Iterable[str]) -> int:
+    """How many tokens a matrix (token, d_model), or (d_model, token), of the checkpoints speaks of.
+
+    Args:
+        subject: the model.
+        names: what the matrix may be called.
+
+    Returns:
+        The number; 0 where that cannot be told: no tensor is called so, none of its axes is the residual
+        stream's, no checkpoint can be read.
+    """
+    streams = [site.hook for site in Site("blocks.*.hook_resid_pre").expand(subject.hooks)]
+    try:
+        width = subject.hooks[streams[0]][-1] if streams else 0
+        shapes_of = {name: subject.weights[name] for name in names if name in subject.weights}
+    except MiError:
+        return 0
+    for shape in shapes_of.values():
+        if len(shape) == 2 and width in shape:
+            return shape[1] if shape[0] == width else shape[0]
+    return 0
 
 
 def head_name(layer: int, head: int) -> str:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mi_transformer_library.anatomy import heads, refuse
+from mi_transformer_library.anatomy import heads, refuse, vocabulary
 
 if TYPE_CHECKING:
     import torch
 
     from mi.engine.data import CheckpointData, Subject
+    from mi.errors import NotApplicableError
 
 _NEEDED = ("W_E", "W_V", "W_O", "W_U")
+# What checkpoints call the two matrices: TransformerLens, its bridges, and bare modules.
+_EMBED = ("W_E", "embed.W_E", "embed.weight")
+_UNEMBED = ("W_U", "unembed.W_U", "unembed.weight")
 
 
 def coordinates(subject: Subject) -> dict[str, Any]:
     """``layer``, ``head``.
 
     Raises:
-        NotApplicableError: the model has no heads.
+        NotApplicableError: the model has no heads; or it reads other tokens than it writes, as far as the
+            names of the checkpoint's tensors tell.
     """
-    return heads(subject, "blocks.*.attn.hook_z", 1, 3, "(position, head, d_head)")
+    found = heads(subject, "blocks.*.attn.hook_z", 1, 3, "(position, head, d_head)")
+    reads, writes = (vocabulary(subject, names) for names in (_EMBED, _UNEMBED))
+    if reads and writes and reads != writes:
+        raise _other_tokens(reads, writes)
+    return found
 
 
 def copying_score(data: CheckpointData) -> dict[str, torch.Tensor]:
@@ -39,10 +48,7 @@ def copying_score(data: CheckpointData) -> dict[str, torch.Tensor]:
 
     w_e, w_v, w_o, w_u = weights(data)
     if w_e.shape[0] != w_u.shape[1]:
-        raise refuse(
-            f"the model reads {w_e.shape[0]} tokens and writes {w_u.shape[1]}, expected the same: only then "
-            "is a token's own logit on the circuit's diagonal"
-        )
+        raise _other_tokens(w_e.shape[0], w_u.shape[1])
     around = w_u.double() @ w_e.double()  # (d_model, d_model)
     small = w_o.double() @ around @ w_v.double()  # (layer, head, d_head, d_head)
     eigenvalues = torch.linalg.eigvals(small)
@@ -63,3 +69,10 @@ def weights(data: CheckpointData) -> list[torch.Tensor]:
     if w_v.shape[1] != w_o.shape[1]:  # grouped queries: heads share keys and values
         w_v = w_v.repeat_interleave(w_o.shape[1] // w_v.shape[1], dim=1)
     return [module.W_E, w_v, w_o, module.W_U]
+
+
+def _other_tokens(reads: int, writes: int) -> NotApplicableError:
+    return refuse(
+        f"the model reads {reads} tokens and writes {writes}, expected the same: only then is a token's own "
+        "logit on the circuit's diagonal"
+    )
