@@ -121,7 +121,7 @@ def mi_command(variant: Any, *arguments: str) -> Any:
 def test_the_commands_speak_of_it(analyzed: Any, make: Any) -> None:
     said = mi_command(analyzed, "verify", "--all", "--sample", "0")
     assert said.code == 0, said.err
-    assert "tiny/_family: 1 analyses in" in said.out
+    assert "tiny/_family: 1 analysis in" in said.out
     rows = json.loads(mi_command(analyzed, "verify", analyzed.name, "--sample", "0", "--json").out)
     assert [row["id"] for row in rows] == [analyzed.id, "tiny/_family"]
     assert "tiny/_family: nothing to drop" in mi_command(analyzed, "clean", "--all", "--dry-run").out

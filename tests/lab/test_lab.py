@@ -199,7 +199,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named(variant: LabVariant) -> None:
 
 
 def test_reprs_say_what_it_is(lab: Lab, variant: LabVariant) -> None:
-    assert repr(lab).endswith(f"ws: <1 families: {FAMILY}>, 1 variants>") or FAMILY in repr(lab)
+    assert repr(lab).endswith(f"ws: <1 family: {FAMILY}>, 1 variant>") or FAMILY in repr(lab)
     assert repr(variant) == (
         f"<variant {FAMILY}/{VARIANT} (size=7, seed=0, decay=0.0): <5 checkpoints: epoch 0 to 40>>"
     )
