@@ -69,8 +69,8 @@ def chosen_variants(workspace: Workspace, choice: Choice, doing: str) -> list[Va
 
     if choice.every and choice.names:
         raise MiError(
-            f"VARIANT ({', '.join(choice.names)}) and --all exclude each other: name the variants to {doing}, "
-            "or give --all alone"
+            f"VARIANT ({', '.join(choice.names)}) and --all exclude each other: name the variants to "
+            f"{doing}, or give --all alone"
         )
     if not (choice.every or choice.names or choice.conditions):
         raise MiError(f"name the variants to {doing}, or give --all or --where (see `mi variants`)")
