@@ -7,8 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mi_modular_arithmetic.modular_pairs import group_of
-from mi_modular_arithmetic.tasks import Group
+from mi_modular_arithmetic.tasks import Group, group_of
 
 
 @frozen

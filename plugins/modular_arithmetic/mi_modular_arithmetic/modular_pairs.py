@@ -12,13 +12,7 @@ from mi.domain.code import VariantCode
 from mi.errors import ParameterError
 from mi_modular_arithmetic.data import check_split, train_mask
 from mi_modular_arithmetic.primes import is_prime, nearest_primes
-from mi_modular_arithmetic.tasks import Group
-
-
-def group_of(parameters: Mapping[str, Any]) -> Group:
-    """The task, addition where none is declared, modulo the ``prime`` or ``modulus`` that is."""
-    p = parameters["prime"] if "prime" in parameters else parameters["modulus"]
-    return Group(parameters.get("task", "add"), p)
+from mi_modular_arithmetic.tasks import Group, group_of
 
 
 class ModularPairs(VariantCode):

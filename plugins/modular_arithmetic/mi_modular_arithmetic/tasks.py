@@ -8,8 +8,9 @@ and at the grid in this order alone, and need to know nothing else of the task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -104,3 +105,9 @@ class Group:
         first, second = np.meshgrid(self.numbers, self.numbers, indexing="ij")
         index: Numbers = np.argsort(self.elements)[self.classes(first, second)]
         return index
+
+
+def group_of(parameters: Mapping[str, Any]) -> Group:
+    """The task of a variant, addition where none is declared, modulo the ``prime`` or ``modulus`` that is."""
+    p = parameters["prime"] if "prime" in parameters else parameters["modulus"]
+    return Group(parameters.get("task", "add"), p)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mi_fourier_library import amplitude_phase, energy_share, frequency_fractions, in_order
-from mi_modular_arithmetic.analyzers.shared import needs_attention
+from mi_modular_arithmetic.analyzers.shared import check_layer, needs_attention
+from mi_modular_arithmetic.circuit import needs_attention as needs_one_layer
 
 if TYPE_CHECKING:
     import torch
@@ -77,14 +78,14 @@ def mean_attention(score: torch.Tensor, score_equals: torch.Tensor) -> torch.Ten
     return rows.softmax(dim=0)[:2].mean(dim=(2, 3)).T
 
 
-def attention_pattern(data: CheckpointData) -> dict[str, torch.Tensor]:
+def attention_pattern(data: CheckpointData, *, site: str) -> dict[str, torch.Tensor]:
     """Where '=' looks: mean and spread of each head's attention, and the frequencies of its map over (a, b).
 
     ``mean``, ``spread`` (heads, 3): mean and standard deviation over all pairs of the attention to each
     position. ``fraction`` (heads, 3, n//2), ``rest`` (heads, 3): share of the map's variance in each
-    frequency, and the share that mixes frequencies; as for neurons.
+    frequency, and the share that mixes frequencies; as for neurons. Of the layer whose patterns ``site`` are.
     """
-    pattern = data.grid("blocks.0.attn.hook_pattern", -1)  # (n, n, heads, 3)
+    pattern = data.probe.fold(data.activations[site])  # (n, n, heads, 3)
     fractions = frequency_fractions(pattern)
     flat = pattern.flatten(0, 1)
     return {
@@ -99,6 +100,18 @@ def coordinates(subject: Subject) -> dict[str, range]:
     """``operand``: 0 for a, 1 for b, which is also the position of its token.
 
     Raises:
-        NotApplicableError: the network has no attention.
+        NotApplicableError: the network is no transformer of one layer without LayerNorm; in others scores do
+            not follow from weights and single tokens so.
     """
-    return {**needs_attention(subject), "operand": range(2)}
+    needs_one_layer(subject)
+    return {"operand": range(2)}
+
+
+def pattern_coordinates(subject: Subject, *, site: str) -> dict[str, range]:
+    """No coordinates of its own.
+
+    Raises:
+        NotApplicableError: the network has no attention, or no such layer.
+    """
+    needs_attention(subject)
+    return check_layer(subject, site)

@@ -104,7 +104,9 @@ PROGRESS_MEASURES = Analyzer(
             (), units="1", description="Gini coefficient of the embedding's energy by frequency"
         ),
         "gini_neurons": Output(
-            (), units="1", description="Gini coefficient of the neurons' mean share by frequency"
+            (),
+            units="1",
+            description="Gini coefficient of the first layer's neurons' mean share by frequency",
         ),
         "sum_squared_weights": Output((), units="1", description="sum of squares of all weights"),
     },

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mi.domain.analyzer import Analyzer
 from mi.domain.needs import ArtifactNeed, ProbeNeed
 from mi.domain.output import Output
-from mi.domain.site import Site
 from mi.domain.values import Option
 from mi_modular_arithmetic.analyzers.declare_answers import NEURON_FRACTIONS, PACKAGE, PAIRS
+from mi_modular_arithmetic.sites import NEURONS, PATTERN
 
 NEURON_FREQUENCIES = Analyzer(
     id="modular_arithmetic.neuron_frequencies",
@@ -16,6 +16,16 @@ NEURON_FREQUENCIES = Analyzer(
     description="Share of each neuron's activation energy over (a, b) in each frequency; the strongest "
     "frequency and the runner-up.",
     function=f"{PACKAGE}.neurons:neuron_frequencies",
+    coordinates=f"{PACKAGE}.shared:check_layer",
+    site_options=("site",),
+    options={
+        "site": Option(
+            type="str",
+            default=NEURONS,
+            description="the neurons: by default the first layer's; the second's are "
+            "blocks.1.mlp.hook_post@-1",
+        )
+    },
     probe=ProbeNeed(axes=PAIRS, complete=True),
     derived=(NEURON_FRACTIONS,),
     outputs={
@@ -123,8 +133,16 @@ ATTENTION_PATTERN = Analyzer(
     title="Attention from '='",
     description="Mean attention from '=' to each position, and the frequencies of its map over (a, b).",
     function=f"{PACKAGE}.attention:attention_pattern",
-    coordinates=f"{PACKAGE}.shared:needs_attention",
-    sites=(Site("blocks.0.attn.hook_pattern", -1),),
+    coordinates=f"{PACKAGE}.attention:pattern_coordinates",
+    site_options=("site",),
+    options={
+        "site": Option(
+            type="str",
+            default=PATTERN,
+            description="the patterns: by default the first layer's; the second's are "
+            "blocks.1.attn.hook_pattern@-1",
+        )
+    },
     probe=ProbeNeed(axes=PAIRS, complete=True),
     outputs={
         "mean": Output(("head", "position"), units="1", description="mean attention to the position"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from mi.errors import ParameterError, unknown
 from mi_fourier_library import canonical, jaccard, margin, matched
-from mi_modular_arithmetic.modular_pairs import group_of
+from mi_modular_arithmetic.tasks import group_of
 
 if TYPE_CHECKING:
     from mi.engine.family_data import FamilyData, FamilySubject

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_fourier_library import dominant
+from mi_fourier_library import dominant, frequency_fractions
+from mi_modular_arithmetic.sites import NEURONS
 
 if TYPE_CHECKING:
     import torch
@@ -20,13 +21,17 @@ SWITCH_FRACTION = (
 TRANSIENT_PEAK, TRANSIENT_END = 0.05, 0.10
 
 
-def neuron_frequencies(data: CheckpointData) -> dict[str, torch.Tensor]:
-    """Energy shares by frequency, the dominant one and the runner-up of each neuron.
+def neuron_frequencies(data: CheckpointData, *, site: str) -> dict[str, torch.Tensor]:
+    """Energy shares by frequency, the dominant one and the runner-up of each neuron of a layer.
 
     ``fraction`` (neurons, n//2), ``rest`` (neurons,): sum to 1; NaN for dead neurons. ``dominant``,
     ``runner_up`` (neurons,): frequencies from 1, 0 for dead neurons; with their fractions.
     """
-    fractions: Fractions = data.derived("modular_arithmetic.neuron_fractions")
+    fractions: Fractions = (
+        data.derived("modular_arithmetic.neuron_fractions")
+        if site == NEURONS
+        else frequency_fractions(data.probe.fold(data.activations[site]))
+    )
     strongest = dominant(fractions.frac)
     return {
         "fraction": fractions.frac,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,20 @@ def needs_classes(subject: Subject, **options: object) -> dict[str, range]:
     return {}
 
 
+def check_layer(subject: Subject, site: str, **options: object) -> dict[str, range]:
+    """No coordinates of its own.
+
+    Raises:
+        NotApplicableError: the site is in a layer that the network does not have.
+    """
+    layers, found = subject.parameters.get("n_layers", 1), re.match(r"blocks\.(\d+)\.", site)
+    if found and int(found[1]) >= layers:
+        raise NotApplicableError(
+            f"not applicable: the site is {site}, and the network's last layer is {layers - 1}"
+        )
+    return {}
+
+
 def needs_attention(subject: Subject, **options: object) -> dict[str, range]:
     """No coordinates of its own.
 
@@ -84,5 +99,8 @@ def embedding(weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
 
 
 def neuron_fractions(data: CheckpointData) -> Fractions:
-    """Share of each neuron's energy over (a, b) in each frequency (neurons, n//2), and the rest."""
+    """Share of each neuron's energy over (a, b) in each frequency (neurons, n//2), and the rest.
+
+    Neurons are those of the first layer.
+    """
     return frequency_fractions(data.grid("blocks.0.mlp.hook_post", -1))

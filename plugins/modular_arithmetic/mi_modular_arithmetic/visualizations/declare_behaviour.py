@@ -16,6 +16,10 @@ from mi_modular_arithmetic.visualizations.declare_circuit import PACKAGE
 
 _HEAD = Option(type="int", default=0, minimum=0, role="selector", dim="head", description="attention head")
 
+_LAYER = Option(
+    type="int", default=-1, minimum=-16, description="layer, from 0, or from the last as -1; W_E is of none"
+)
+
 
 def _position(default: str) -> Option:
     return Option(
@@ -137,7 +141,8 @@ DIMENSION = Visualization(
             default="participation_ratio",
             choices=("participation_ratio", "stable_rank", "entropy_rank"),
             description="(Σs²)²/Σs⁴, Σs²/max s², or exp of the entropy of s/Σs",
-        )
+        ),
+        "layer": _LAYER,
     },
     x="epoch",
 )
@@ -150,5 +155,5 @@ SINGULAR_VALUES = Visualization(
     fields={"values": Field("line", dims=("rank",), value="W_E", range=(0, None))},
     frame=f"{PACKAGE}.dimension:singular_frame",
     figure=f"{PACKAGE}.dimension:singular_figure",
-    options={"head": _HEAD},
+    options={"head": _HEAD, "layer": _LAYER},
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_modular_arithmetic.matrices import JOINT, PER_HEAD
+from mi_modular_arithmetic.matrices import JOINT, PER_HEAD, in_layer, named
 from mi_modular_arithmetic.visualizations.parts import DIMENSION, PROGRESS, key_frequencies
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ def dimension_static(data: ViewData, options: Options) -> dict[str, Any]:
     artifacts = data.artifacts[DIMENSION]
     values = artifacts[options["measure"]].values  # (epochs, matrices)
     names = artifacts["matrix"].values.tolist()
-    columns = {name: values[:, names.index(name)] for name in JOINT}
+    layer = in_layer(names, options["layer"])
+    columns = {name: values[:, names.index(named(layer, name))] for name in JOINT}
     for name in PER_HEAD:
-        heads = [i for i, one in enumerate(names) if one.startswith(f"{name}.")]
+        heads = [i for i, one in enumerate(names) if one.startswith(f"{layer}{name}.")]
         columns[name] = values[:, heads].mean(axis=1)
     needed = 2 * len(key_frequencies(data.artifacts[PROGRESS]))
     columns[TWICE] = np.full(len(values), float(needed))
@@ -56,7 +57,9 @@ def singular_frame(data: ViewData, epoch: int, options: Options) -> dict[str, An
     """``values``: singular values of each matrix from the largest; of one head where heads differ."""
     artifacts = data.at(DIMENSION, epoch)
     values, names = artifacts["singular_values"].values, artifacts["matrix"].values.tolist()
-    columns = {label: values[names.index(name)] for name, label in _singular(options).items()}
+    layer = in_layer(names, options["layer"])
+    shown = _singular(options).items()
+    columns = {label: values[names.index(named(layer, name))] for name, label in shown}
     return {"values": {"rank": artifacts["rank"].values + 1, **columns}}
 
 
@@ -76,5 +79,5 @@ def singular_figure(sources: Any, context: FigureContext, options: Options) -> A
 
 
 def _singular(options: Options) -> dict[str, str]:
-    """Stored names of the matrices shown -> the names by which they have their colours."""
+    """Names of the matrices shown within their layer -> the names by which they have their colours."""
     return {name: name for name in JOINT} | {f"{name}.{options['head']}": name for name in PER_HEAD}
