@@ -24,11 +24,18 @@ SIZES = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12, "train_fraction":
 
 # Scope family spans variants: those that lack what it needs are left out of it, not it of them.
 OVER_VARIANTS = {"modular_arithmetic.grok_summary", "modular_arithmetic.frequency_sets"}
-NEEDS_CLASSES = {"modular_arithmetic.logit_spectrum", "modular_arithmetic.progress_measures"}
+NEEDS_CLASSES = {
+    "modular_arithmetic.logit_spectrum",
+    "modular_arithmetic.progress_measures",
+    "modular_arithmetic.phase_alignment",
+    "modular_arithmetic.pair_parts",
+}
 NEEDS_PRODUCTS_OF_WEIGHTS = {
     "modular_arithmetic.attention_scores",
     "modular_arithmetic.frequency_ablation",
     "modular_arithmetic.head_ablation",
+    "modular_arithmetic.phase_alignment",
+    "modular_arithmetic.frequency_board",
 }
 Analyzed = tuple[dict[tuple[str, int, bool], Variant], AnalysisSummary]
 
