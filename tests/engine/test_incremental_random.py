@@ -204,6 +204,7 @@ def test_exactly_the_dependents_of_a_change_run_and_end_as_from_scratch(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @settings(same, max_examples=300)
 @given(graphs(), changes)
 def test_so_do_those_of_many_graphs(
