@@ -69,3 +69,52 @@ def frequency_board(n: Sizes, **options: Any) -> float:
 def pair_parts(n: Sizes, **options: Any) -> float:
     """A transform over the classes of the class means."""
     return 2.0 * n["residue"] ** 3 + 2 * EXP * n["residue"] * n["freq"]
+
+
+def logit_spectrum(n: Sizes, **options: Any) -> float:
+    """Sums over all logits, and a transform over class differences."""
+    return 5.0 * n["row"] * n["residue"] + 2.0 * n["residue"] ** 2
+
+
+def progress_measures(n: Sizes, **options: Any) -> float:
+    """r_k of every frequency, and the logits without each as one product of exponentials a class."""
+    C, K = n["residue"], n["freq"]
+    return K * C * C * (6 + EXP) + n["row"] * C * (EXP + 2.0 * (K + 1)) + 2.0 * C * C * n.get("feature", C)
+
+
+def accuracy_grid(n: Sizes, **options: Any) -> float:
+    """Largest of the others, and a softmax, for every pair."""
+    return n["row"] * n["residue"] * (4.0 + EXP)
+
+
+def neuron_frequencies(n: Sizes, **options: Any) -> float:
+    """Two maxima over frequencies for each neuron."""
+    return 4.0 * n["neuron"] * n["freq"]
+
+
+def attention_scores(n: Sizes, **options: Any) -> float:
+    """What heads write into the neurons, number by number, and its transform."""
+    N, M, d, k = n["residue"], n["neuron"], n["feature"], n["d_head"]
+    return n["head"] * (2.0 * N * d * k + 2.0 * k * d * M + 2.0 * N * k * M + 2.0 * N * N * M)
+
+
+def attention_pattern(n: Sizes, **options: Any) -> float:
+    """The fractions of three maps a head over the grid: a transform in a, and of each wave in b."""
+    return 3.0 * n["head"] * n["row"] * (2 * n["residue"] + 2 * 3 + 8)
+
+
+def effective_dimension(n: Sizes, **options: Any) -> float:
+    """Singular values of four matrices, about 8 m² l each, and of two small cores a head."""
+    N, M, d, k = n["residue"], n["neuron"], n["feature"], n["d_head"]
+    joint = sum(8.0 * min(a, b) ** 2 * max(a, b) for a, b in ((N, d), (d, M), (M, d), (M, N)))
+    return joint + 2.0 * M * d * N + n["head"] * 2 * (8.0 * d * k * k + 10.0 * k**3)
+
+
+def neuron_timeline(n: Sizes, **options: Any) -> float:
+    """Comparisons of every neuron's frequency at every checkpoint."""
+    return n["epoch"] * n["neuron"] * (n["freq"] + 10.0)
+
+
+def graduation(n: Sizes, **options: Any) -> float:
+    """A window over the checkpoints of every pair."""
+    return 8.0 * n["epoch"] * n["row"]

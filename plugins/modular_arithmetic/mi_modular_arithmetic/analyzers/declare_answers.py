@@ -39,6 +39,7 @@ LOGIT_SPECTRUM = Analyzer(
     description="How much of cos(w_k (s − c)) is in the logits, s = a + b or a − b in group order: trig "
     "coefficients and the fraction of variance that each frequency explains (Nanda et al. 2023).",
     function=f"{PACKAGE}.logits:logit_spectrum",
+    cost=f"{PACKAGE}.costs:logit_spectrum",
     context=("classes",),
     coordinates=f"{PACKAGE}.shared:needs_classes",
     probe=ProbeNeed(axes=PAIRS, complete=True, labels=True),
@@ -63,6 +64,7 @@ PROGRESS_MEASURES = Analyzer(
     description="Restricted and excluded loss for the key frequencies of the reference checkpoint, Gini "
     "coefficients and the sum of squared weights (Nanda et al. 2023).",
     function=f"{PACKAGE}.logits:progress_measures",
+    cost=f"{PACKAGE}.costs:progress_measures",
     context=("classes", "elements"),
     coordinates=f"{PACKAGE}.shared:needs_classes",
     weights=True,
@@ -119,6 +121,7 @@ ACCURACY_GRID = Analyzer(
     description="For each pair (a, b): is the answer right, by what margin, with what probability; accuracy "
     "by right answer.",
     function=f"{PACKAGE}.answers:accuracy_grid",
+    cost=f"{PACKAGE}.costs:accuracy_grid",
     context=("classes",),
     probe=ProbeNeed(axes=PAIRS, complete=True, masks=("test",), labels=True),
     derived=(CENTRED_LOGITS,),
@@ -141,6 +144,7 @@ GRADUATION = Analyzer(
     title="When each pair was learned",
     description="A pair graduates at the first of several consecutive checkpoints that answer it right.",
     function=f"{PACKAGE}.answers:graduation",
+    cost=f"{PACKAGE}.costs:graduation",
     scope="trajectory",
     probe=ProbeNeed(axes=PAIRS, complete=True, masks=("train", "test")),
     artifacts=(ArtifactNeed(ACCURACY_GRID.id, at="all"),),

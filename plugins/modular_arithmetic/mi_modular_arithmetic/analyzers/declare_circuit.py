@@ -16,6 +16,7 @@ NEURON_FREQUENCIES = Analyzer(
     description="Share of each neuron's activation energy over (a, b) in each frequency; the strongest "
     "frequency and the runner-up.",
     function=f"{PACKAGE}.neurons:neuron_frequencies",
+    cost=f"{PACKAGE}.costs:neuron_frequencies",
     coordinates=f"{PACKAGE}.shared:check_layer",
     site_options=("site",),
     options={
@@ -54,6 +55,7 @@ NEURON_TIMELINE = Analyzer(
     description="How many neurons are committed to each frequency, which frequencies come and go, and how "
     "neurons switch.",
     function=f"{PACKAGE}.neurons:neuron_timeline",
+    cost=f"{PACKAGE}.costs:neuron_timeline",
     scope="trajectory",
     artifacts=(ArtifactNeed(NEURON_FREQUENCIES.id, at="all"),),
     options={
@@ -107,6 +109,7 @@ ATTENTION_SCORES = Analyzer(
     description="The scores that make the attention row of '=', one vector over numbers for each head and "
     "operand; their frequencies and those of what the head writes.",
     function=f"{PACKAGE}.attention:attention_scores",
+    cost=f"{PACKAGE}.costs:attention_scores",
     context=("elements",),
     weights=True,
     coordinates=f"{PACKAGE}.attention:coordinates",
@@ -133,6 +136,7 @@ ATTENTION_PATTERN = Analyzer(
     title="Attention from '='",
     description="Mean attention from '=' to each position, and the frequencies of its map over (a, b).",
     function=f"{PACKAGE}.attention:attention_pattern",
+    cost=f"{PACKAGE}.costs:attention_pattern",
     coordinates=f"{PACKAGE}.attention:pattern_coordinates",
     site_options=("site",),
     options={
@@ -166,6 +170,7 @@ EFFECTIVE_DIMENSION = Analyzer(
     description="Singular values of each weight matrix and how many dimensions they make: participation "
     "ratio, stable rank, entropy rank.",
     function=f"{PACKAGE}.dimension:effective_dimension",
+    cost=f"{PACKAGE}.costs:effective_dimension",
     weights=True,
     coordinates=f"{PACKAGE}.dimension:coordinates",
     outputs={
