@@ -57,6 +57,9 @@ WAITING = {
     "modular_arithmetic.progress_measures": {
         "_local_scalar_dense": "on the CPU alone: whether exponentials underflow decides between two formulas"
     },
+    "modular_arithmetic.irrep_progress": {
+        "_local_scalar_dense": "on the CPU alone: whether exponentials underflow decides between two formulas"
+    },
 }
 # What has no meaning for a family's model or probe, and so runs with the other family alone.
 ELSEWHERE = {"transformer_library.copying_score", "transformer_library.prefix_matching_score"}

@@ -11,6 +11,7 @@ import torch
 from attrs import evolve
 from pair_kit import family, grid
 
+from mi.domain.values import check_options
 from mi.engine.data import CheckpointData, Subject
 from mi.refs import resolve
 from mi_modular_arithmetic.composition import ANALYZERS
@@ -67,10 +68,20 @@ def activations(code: GroupComposition, weights: Mapping[str, torch.Tensor]) -> 
 
 
 def analyze(
-    name: str, code: GroupComposition, weights: Mapping[str, torch.Tensor], sites: Mapping[str, torch.Tensor]
+    name: str,
+    code: GroupComposition,
+    weights: Mapping[str, torch.Tensor],
+    sites: Mapping[str, torch.Tensor],
+    *,
+    reference: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, Real]:
-    """Outputs of an analyzer, each of the shape that it declares; it sees what it declares."""
+    """Outputs of an analyzer, each of the shape that it declares; it sees what it declares.
+
+    The reference is that of the analyzer's one need, if it has one.
+    """
     analyzer = BY_ID[name]
+    values = check_options(analyzer.id, analyzer.options, {})
+    declared = {quantity.id: quantity for quantity in analyzer.all_derived()}
     subject = Subject(
         parameters=code.parameters,
         dimensions=code.dimensions(),
@@ -82,11 +93,13 @@ def analyze(
         subject=evolve(subject, context={key: subject.context[key] for key in analyzer.context}),
         epoch=0,
         device="cpu",
-        activations={site.key: sites[site.key] for site in analyzer.sites},
+        activations={site.key: sites[site.key] for site in analyzer.all_sites(values)},
         weights=weights if analyzer.weights else {},
+        reference={need.analyzer: reference or {} for need in analyzer.artifacts},
+        derive=lambda id: resolve(declared[id].function)(data),
     )
     with torch.no_grad():
-        found = {key: np.asarray(value) for key, value in resolve(analyzer.function)(data).items()}
+        found = {key: np.asarray(v) for key, v in resolve(analyzer.function)(data, **values).items()}
     own = resolve(analyzer.coordinates)(subject) if analyzer.coordinates else {}
     known: dict[str, Any] = {**subject.dimensions, **subject.probe.axes, **own}
     assert found.keys() == analyzer.outputs.keys()

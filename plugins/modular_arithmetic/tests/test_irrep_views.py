@@ -41,7 +41,9 @@ def artifacts() -> dict[str, xr.Dataset]:
     known: dict[str, Any] = {**code.dimensions(), "matrix": MATRICES, "epoch": EPOCHS}
     found = {}
     for name, analyzer in BY_ID.items():
-        each = [analyze(name, code, W, activations(code, W)) for W in stages]
+        last = activations(code, stages[-1])
+        fve = torch.as_tensor(analyze("irrep_logits", code, stages[-1], last)["fve"])
+        each = [analyze(name, code, W, activations(code, W), reference={"fve": fve}) for W in stages]
         variables = {
             o: (("epoch", *d.dims), np.stack([e[o] for e in each])) for o, d in analyzer.outputs.items()
         }
@@ -54,6 +56,9 @@ def draw(name: str, epoch: int = EPOCHS[-1], **options: Any) -> tuple[FrameSet, 
     """Frames and figure."""
     view, code = BY_NAME[name], code_of(3)
     chosen = check_options(view.id, view.options, options)
+    every = np.arange(EPOCHS[-1] + 1)
+    falls = {name: ("epoch", np.exp(-every / 200)) for name in ("train_loss", "test_loss")}
+    losses = xr.Dataset(falls, coords={"epoch": every})
     data = ViewData(
         variant="family/variant",
         parameters=code.parameters,
@@ -61,7 +66,7 @@ def draw(name: str, epoch: int = EPOCHS[-1], **options: Any) -> tuple[FrameSet, 
         epochs=np.array(EPOCHS),
         artifacts={id: artifacts()[id] for id in view.reads},
         per_checkpoint=frozenset(view.reads),
-        losses=None,
+        losses=losses if view.losses else None,
         probe_name="full",
         build_probe=lambda: grid(code),
         token="",
@@ -149,3 +154,12 @@ def test_epoch_axes_carry_the_cursor() -> None:
     _, figure, context = draw("irrep_history", epoch=100)
     assert [cursor.location for cursor in figure.select({"name": CURSOR})] == [100]
     assert figure.x_range is context.x_epochs
+
+
+def test_measures_are_the_losses_at_checkpoints_and_the_measures_themselves() -> None:
+    columns = draw("irrep_progress")[0].static["measures"]
+    assert isinstance(columns, dict)
+    progress = artifacts()["modular_arithmetic.irrep_progress"]
+    np.testing.assert_allclose(columns["test"], np.exp(-np.array(EPOCHS) / 200), rtol=1e-6)
+    np.testing.assert_allclose(columns["restricted"], progress["restricted_loss_test"], rtol=1e-6)
+    np.testing.assert_allclose(columns["excluded"], progress["excluded_loss_key"], rtol=1e-6)

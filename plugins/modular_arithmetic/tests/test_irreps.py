@@ -158,3 +158,44 @@ def test_dead_neurons_and_silent_logits_have_no_irrep() -> None:
     assert neurons["dominant"][3] == 0 and np.isnan(neurons["fraction"][3]).all()
     silent = analyze("irrep_logits", code, weights, {OUT: torch.ones(36, 6)})
     assert np.isnan(silent["fve"]).all() and np.isnan(silent["within_class"])
+
+
+def plain_loss(logits: Real, labels: Real) -> Real:
+    """Cross-entropy of each row."""
+    own = logits[np.arange(len(logits)), labels]
+    return np.asarray(np.log(np.exp(logits).sum(axis=1)) - own)
+
+
+def test_progress_measures_agree_with_the_formulas() -> None:
+    code = make("symmetric_group_composition", train_fraction=0.5)
+    weights = {name: tensor.double() for name, tensor in drawn(code, 3.0).items()}
+    sites = activations(code, weights)
+    fve = torch.tensor([0.02, 0.9])
+    found = analyze("irrep_progress", code, weights, sites, reference={"fve": fve})
+    assert found["key"].tolist() == [0, 1], "0.9 of 0.92 is more than 95 %"
+    logits = sites[OUT].numpy()
+    logits = logits - logits.mean(axis=1, keepdims=True)
+    labels, train = code.answers().reshape(-1), code.context()["train"].reshape(-1)
+    parts = []
+    for irrep in (1, 2):
+        direction = character_table(3, irrep)
+        parts.append((logits * direction).sum() / (direction**2).sum() * direction)
+    for part, excluded in zip(parts, found["excluded_loss"], strict=True):
+        expected = plain_loss(logits - part, labels)[train].mean()
+        assert excluded == pytest.approx(expected, rel=1e-6)
+    assert found["excluded_loss_key"] == pytest.approx(found["excluded_loss"][1], rel=1e-9)
+    restricted = plain_loss(parts[1] + (logits - parts[1]).mean(axis=0), labels)
+    assert found["restricted_loss_test"] == pytest.approx(restricted[~train].mean(), rel=1e-6)
+    assert found["restricted_loss_all"] == pytest.approx(restricted.mean(), rel=1e-6)
+
+
+def test_a_network_of_one_representation_needs_it_alone() -> None:
+    code, weights = code_of(3), standard_network(3)
+    weights["W_U"] = 8 * weights["W_U"]
+    sites = activations(code, weights)
+    fve = torch.as_tensor(analyze("irrep_logits", code, weights, sites)["fve"])
+    found = analyze("irrep_progress", code, weights, sites, reference={"fve": fve})
+    assert found["key"].tolist() == [1, 0]
+    assert found["restricted_loss_test"] < 1e-4
+    assert found["excluded_loss"][0] == pytest.approx(np.log(6)), "nothing is left"
+    assert found["excluded_loss"][1] < 1e-4

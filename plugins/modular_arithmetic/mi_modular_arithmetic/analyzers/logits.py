@@ -65,8 +65,8 @@ def progress_measures(data: CheckpointData, *, reach: float, floor: float) -> di
     live = ~fractions.frac.isnan().any(dim=-1)
     return {
         "key": key.to(torch.int8),
-        "restricted_loss_test": _mean_over(restricted, labels[data.probe.masks["test"]]),
-        "restricted_loss_all": _mean_over(restricted, labels),
+        "restricted_loss_test": mean_over_rows(restricted, labels[data.probe.masks["test"]]),
+        "restricted_loss_all": mean_over_rows(restricted, labels),
         "excluded_loss": excluded[:-1],
         "excluded_loss_key": excluded[-1],
         "gini_embedding": gini(energy_share(numbers, axis=0)),
@@ -134,7 +134,7 @@ def _rows_of_classes(labels: np.ndarray, mask: np.ndarray, n: int) -> tuple[np.n
     return rows, present
 
 
-def _mean_over(values: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
+def mean_over_rows(values: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
     """Mean over rows of a value that each class has, (n,) -> ()."""
     counts = torch.as_tensor(np.bincount(labels, minlength=len(values)), device=values.device)
     return (values * counts).sum() / counts.sum()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mi_fourier_library import (
     character_coefficients,
     character_variance,
+    choose_key_frequencies,
     class_mean,
     dominant,
     group_fractions,
@@ -19,9 +20,11 @@ from mi_fourier_library import (
     regular_basis,
     symmetric_group,
 )
+from mi_modular_arithmetic.analyzers.logits import excluded_losses, mean_over_rows, restricted_losses
 from mi_modular_arithmetic.mlp import operand_tables
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from mi.engine.data import CheckpointData, Subject
@@ -67,6 +70,20 @@ def irrep_neurons(data: CheckpointData) -> dict[str, torch.Tensor]:
     }
 
 
+def logits_and_means(data: CheckpointData) -> tuple[torch.Tensor, torch.Tensor]:
+    """L (rows, n!), the logits minus their mean over answers; M[s, c] (n!, n!), their means by product s."""
+    logits = data.site("unembed.hook_out", -1)
+    logits = logits - logits.mean(dim=-1, keepdim=True)
+    return logits, class_mean(logits, row_products(data), logits.shape[-1])
+
+
+def row_products(data: CheckpointData) -> np.ndarray:
+    """The product a b of each row, int64 (rows,), on the host: nothing waits for the device."""
+    labels = data.probe.labels
+    assert labels is not None, "declared in the analyzer's ProbeNeed, which the engine checks"
+    return labels
+
+
 def irrep_logits(data: CheckpointData) -> dict[str, torch.Tensor]:
     """How much of χ_ρ(a b c⁻¹), and of each irrep over answers c, is in the logits L, centred over c.
 
@@ -75,11 +92,7 @@ def irrep_logits(data: CheckpointData) -> dict[str, torch.Tensor]:
     c, characters or not; sums to 1. ``within_class`` (): share of the variance that is no function of a b.
     """
     group = symmetric_group(data.context["degree"])
-    logits = data.site("unembed.hook_out", -1)  # (rows, n!)
-    logits = logits - logits.mean(dim=-1, keepdim=True)
-    labels = data.probe.labels
-    assert labels is not None, "declared in the analyzer's ProbeNeed, which the engine checks"
-    means = class_mean(logits, labels, logits.shape[-1])  # M[s, c], (n!, n!)
+    logits, means = data.derived("modular_arithmetic.irrep_logits_and_means")
     coefficients = character_coefficients(means, group)
     total = logits.square().sum()
     # Every class has n! rows, so that the class means hold n! Σ M² of the variance.
@@ -89,4 +102,32 @@ def irrep_logits(data: CheckpointData) -> dict[str, torch.Tensor]:
         "fve": character_variance(coefficients, total, group),
         "share": group_share(logits, regular_basis(group), 1),
         "within_class": ((total - kept) / total).clamp(min=0),  # 0 / 0 is NaN: no logits, no share
+    }
+
+
+def irrep_progress(data: CheckpointData, *, reach: float, floor: float) -> dict[str, torch.Tensor]:
+    """Restricted and excluded loss for the key irreps of the reference checkpoint, in nats, from float64.
+
+    r_ρ[s, c] = coef_ρ χ_ρ(s c⁻¹), s = a b. ``key`` (m,) is 1 for the key irreps, chosen by fve as key
+    frequencies are. ``restricted_loss_test``, ``restricted_loss_all``: loss of Σ r_ρ over the key irreps,
+    with the mean over rows of what is left added. ``excluded_loss`` (m,): train loss of L − r_ρ, one by one;
+    ``excluded_loss_key``: of all key irreps at once.
+    """
+    import torch
+
+    group = symmetric_group(data.context["degree"])
+    logits, means = (x.double() for x in data.derived("modular_arithmetic.irrep_logits_and_means"))
+    labels, masks = row_products(data), data.probe.masks
+    key = choose_key_frequencies(data.reference["modular_arithmetic.irrep_logits"]["fve"], reach, floor)
+    characters = torch.tensor(group.of_quotients[1:]).to(data.device, non_blocking=True)  # (m, n!, n!)
+    parts = character_coefficients(means, group)[:, None, None] * characters
+    kept = torch.einsum("i,isc->sc", key.to(parts.dtype), parts)
+    excluded = excluded_losses(logits, torch.cat([parts, kept[None]]), labels, masks["train"])
+    restricted = restricted_losses(logits, kept, labels)  # (n!,)
+    return {
+        "key": key.to(torch.int8),
+        "restricted_loss_test": mean_over_rows(restricted, labels[masks["test"]]),
+        "restricted_loss_all": mean_over_rows(restricted, labels),
+        "excluded_loss": excluded[:-1],
+        "excluded_loss_key": excluded[-1],
     }

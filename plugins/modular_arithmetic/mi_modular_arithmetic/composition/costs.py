@@ -28,3 +28,9 @@ def irrep_logits(n: Sizes, **options: Any) -> float:
     """All logits into the basis along answers, class means, and their products with the characters."""
     g, cells = n["permutation"], n["row"] * n["permutation"]
     return 2.0 * cells * (g + n["irrep"] + 3) + 2.0 * n["irrep"] * g**2
+
+
+def irrep_progress(n: Sizes, **options: Any) -> float:
+    """One product of exponentials a set, train rows counted as all; exponentials count as 10."""
+    g, cells = n["permutation"], n["row"] * n["permutation"]
+    return 2.0 * cells * (n["irrep"] + 1) + 10.0 * cells + (2 + 2 + 10) * n["irrep"] * g**2

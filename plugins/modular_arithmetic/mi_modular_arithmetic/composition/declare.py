@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mi.domain.analyzer import Analyzer
-from mi.domain.needs import ProbeNeed
+from mi.domain.needs import ArtifactNeed, Derived, ProbeNeed
 from mi.domain.output import Output
 from mi.domain.site import Site
 from mi.domain.values import Option
@@ -11,6 +11,13 @@ from mi.domain.visualization import Field, Visualization
 
 PACKAGE = "mi_modular_arithmetic.composition"
 SIDES = ("left", "right")
+
+LOGITS_AND_MEANS = Derived(
+    id="modular_arithmetic.irrep_logits_and_means",
+    version=1,
+    function=f"{PACKAGE}.analyzers:logits_and_means",
+    sites=(Site("unembed.hook_out", -1),),
+)
 
 IRREP_WEIGHTS = Analyzer(
     id="modular_arithmetic.irrep_weights",
@@ -70,9 +77,9 @@ IRREP_LOGITS = Analyzer(
     "the answers c (Chughtai, Chan & Nanda 2023).",
     function=f"{PACKAGE}.analyzers:irrep_logits",
     cost=f"{PACKAGE}.costs:irrep_logits",
-    sites=(Site("unembed.hook_out", -1),),
     probe=ProbeNeed(axes=SIDES, complete=True, labels=True),
     context=("degree",),
+    derived=(LOGITS_AND_MEANS,),
     outputs={
         "coefficient": Output(
             ("irrep",), units="logit", description="coefficient of χ_ρ(a b c⁻¹) in the logits"
@@ -87,6 +94,56 @@ IRREP_LOGITS = Analyzer(
         ),
         "within_class": Output(
             (), units="1", description="fraction of the logits' variance that is no function of a b"
+        ),
+    },
+)
+
+IRREP_PROGRESS = Analyzer(
+    id="modular_arithmetic.irrep_progress",
+    version=1,
+    title="Progress measures by irrep",
+    description="Restricted and excluded loss for the key irreps of the reference checkpoint (Nanda et al. "
+    "2023, with characters for waves; Chughtai, Chan & Nanda 2023).",
+    function=f"{PACKAGE}.analyzers:irrep_progress",
+    cost=f"{PACKAGE}.costs:irrep_progress",
+    probe=ProbeNeed(axes=SIDES, complete=True, masks=("train", "test"), labels=True),
+    context=("degree",),
+    artifacts=(ArtifactNeed(IRREP_LOGITS.id, at="reference"),),
+    derived=(LOGITS_AND_MEANS,),
+    options={
+        "reach": Option(
+            type="float",
+            default=0.95,
+            minimum=0,
+            maximum=1,
+            description="key irreps together explain this share of what all irreps explain",
+        ),
+        "floor": Option(
+            type="float",
+            default=0.01,
+            minimum=0,
+            maximum=1,
+            description="each key irrep explains at least this share of it",
+        ),
+    },
+    outputs={
+        "key": Output(
+            ("irrep",),
+            dtype="int8",
+            fill=-1,
+            description="1 for the key irreps of the reference checkpoint",
+        ),
+        "restricted_loss_test": Output(
+            (), units="nats", description="test loss of the key irreps' characters alone"
+        ),
+        "restricted_loss_all": Output(
+            (), units="nats", description="loss on all pairs of the key irreps' characters alone"
+        ),
+        "excluded_loss": Output(
+            ("irrep",), units="nats", description="train loss without the irrep's character"
+        ),
+        "excluded_loss_key": Output(
+            (), units="nats", description="train loss without the characters of all key irreps"
         ),
     },
 )
@@ -145,5 +202,18 @@ IRREP_NEURON_MAP = Visualization(
     figure=f"{PACKAGE}.views:neurons_figure",
 )
 
-ANALYZERS = (IRREP_WEIGHTS, IRREP_NEURONS, IRREP_LOGITS)
-VISUALIZATIONS = (IRREP_SPECTRUM, IRREP_HISTORY, IRREP_NEURON_MAP)
+IRREP_MEASURES = Visualization(
+    id="modular_arithmetic.irrep_progress",
+    title="Progress measures by irrep",
+    description="Restricted loss falls when the characters of the key irreps alone answer test pairs; "
+    "excluded loss rises when train pairs depend on them.",
+    reads=(IRREP_PROGRESS.id,),
+    losses=True,
+    fields={"measures": Field("line", dims=("epoch",), scale="log", value="test", static=True, units="nats")},
+    static=f"{PACKAGE}.views:measures_static",
+    figure=f"{PACKAGE}.views:measures_figure",
+    x="epoch",
+)
+
+ANALYZERS = (IRREP_WEIGHTS, IRREP_NEURONS, IRREP_LOGITS, IRREP_PROGRESS)
+VISUALIZATIONS = (IRREP_MEASURES, IRREP_SPECTRUM, IRREP_HISTORY, IRREP_NEURON_MAP)

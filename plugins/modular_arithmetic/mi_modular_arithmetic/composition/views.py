@@ -19,6 +19,13 @@ Options = Mapping[str, Any]
 WEIGHTS = "modular_arithmetic.irrep_weights"
 NEURONS = "modular_arithmetic.irrep_neurons"
 LOGITS = "modular_arithmetic.irrep_logits"
+PROGRESS = "modular_arithmetic.irrep_progress"
+MEASURES = {
+    "train": "train",
+    "test": "test",
+    "restricted": "restricted (test pairs, key irreps alone)",
+    "excluded": "excluded (train pairs, without them)",
+}
 LOGIT_SHARES = {"logits: characters": "fve", "logits: answers": "share"}
 TITLES = {"logits: characters": "fraction of variance", "neurons": "mean share of energy"}
 
@@ -30,6 +37,30 @@ def shares(data: Mapping[str, xr.Dataset], of: str) -> xr.DataArray:
     if of == "neurons":
         return data[NEURONS]["fraction"].mean("neuron", skipna=True)  # of those that are not dead
     return data[WEIGHTS]["share"].sel(matrix=of, drop=True)
+
+
+def measures_static(data: ViewData, options: Options) -> dict[str, Any]:
+    """``measures``: train, test, restricted and excluded loss at each checkpoint, in nats."""
+    artifacts, losses = data.artifacts[PROGRESS], data.losses
+    assert losses is not None, "declared by the visualization"
+    at = losses.reindex(epoch=artifacts["epoch"].values)  # a loss that was not recorded is missing
+    return {
+        "measures": {
+            "epoch": artifacts["epoch"].values,
+            "train": at["train_loss"].values,
+            "test": at["test_loss"].values,
+            "restricted": artifacts["restricted_loss_test"].values,
+            "excluded": artifacts["excluded_loss_key"].values,
+        }
+    }
+
+
+def measures_figure(sources: Any, context: FigureContext, options: Options) -> Any:
+    """Four losses on a log axis."""
+    from mi.views.recipes import epoch_lines
+
+    dashes = {"restricted": "dashed", "excluded": "dashed"}
+    return epoch_lines(sources, context, "measures", MEASURES, y="loss (nats)", dashes=dashes)
 
 
 def spectrum_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:
