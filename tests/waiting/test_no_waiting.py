@@ -51,6 +51,12 @@ WAITING = {
     "modular_arithmetic.effective_dimension": {
         "_linalg_svd": "found step by step; the library looks on the host whether it is done"
     },
+    "modular_arithmetic.class_geometry": {
+        "_linalg_eigh": "found step by step; the library looks on the host whether it is done"
+    },
+    "modular_arithmetic.class_positions": {
+        "_linalg_svd": "of matrices of six, to rotate one basis to another: found step by step"
+    },
     "transformer_library.copying_score": {
         "linalg_eig": "of matrices that are not symmetric: found on the host, whatever the device"
     },

@@ -8,11 +8,12 @@ from mi.domain.family import Family
 from mi.domain.visualization import Visualization
 from mi.hookspecs import hookimpl
 from mi_modular_arithmetic import composition
-from mi_modular_arithmetic.analyzers import ANALYZERS
+from mi_modular_arithmetic.analyzers import ANALYZERS, at_neurons_alone
 from mi_modular_arithmetic.visualizations import VISUALIZATIONS
 
 # One code under two ids, for a family.json in some workspace names the older one.
 TRANSFORMER = "mi_modular_arithmetic.family:ModularTransformer"
+_MLPS = ("modular_arithmetic.one_hot_mlp", "modular_arithmetic.embedding_mlp")
 
 
 @hookimpl
@@ -57,6 +58,8 @@ def analyze(family: Family) -> list[Analyzer]:
     """Analyses of networks that add modulo p, or that compose permutations, for the families of ours."""
     if family.code == composition.CODE:
         return list(composition.ANALYZERS)
+    if family.code in _MLPS:
+        return at_neurons_alone(ANALYZERS)
     return list(ANALYZERS) if _is_ours(family) else []
 
 

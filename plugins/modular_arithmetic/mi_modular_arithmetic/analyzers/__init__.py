@@ -16,6 +16,12 @@ from mi_modular_arithmetic.analyzers.declare_circuit import (
     NEURON_FREQUENCIES,
     NEURON_TIMELINE,
 )
+from mi_modular_arithmetic.analyzers.declare_geometry import (
+    CLASS_GEOMETRY,
+    CLASS_POSITIONS,
+    GROUP_GEOMETRY,
+    at_neurons_alone,
+)
 from mi_modular_arithmetic.analyzers.declare_variants import FREQUENCY_SETS, GROK_SUMMARY
 from mi_modular_arithmetic.analyzers.declare_weights import FREQUENCY_BOARD, PAIR_PARTS, PHASE_ALIGNMENT
 
@@ -24,12 +30,15 @@ __all__ = [
     "ANALYZERS",
     "ATTENTION_PATTERN",
     "ATTENTION_SCORES",
+    "CLASS_GEOMETRY",
+    "CLASS_POSITIONS",
     "EFFECTIVE_DIMENSION",
     "FREQUENCY_ABLATION",
     "FREQUENCY_BOARD",
     "FREQUENCY_SETS",
     "GRADUATION",
     "GROK_SUMMARY",
+    "GROUP_GEOMETRY",
     "HEAD_ABLATION",
     "LOGIT_SPECTRUM",
     "NEURON_FREQUENCIES",
@@ -37,6 +46,7 @@ __all__ = [
     "PAIR_PARTS",
     "PHASE_ALIGNMENT",
     "PROGRESS_MEASURES",
+    "at_neurons_alone",
 ]
 
 ANALYZERS = (
@@ -56,4 +66,7 @@ ANALYZERS = (
     PHASE_ALIGNMENT,
     FREQUENCY_BOARD,
     PAIR_PARTS,
+    CLASS_GEOMETRY,
+    CLASS_POSITIONS,
+    GROUP_GEOMETRY,
 )

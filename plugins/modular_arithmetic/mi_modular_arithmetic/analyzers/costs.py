@@ -118,3 +118,19 @@ def neuron_timeline(n: Sizes, **options: Any) -> float:
 def graduation(n: Sizes, **options: Any) -> float:
     """A window over the checkpoints of every pair."""
     return 8.0 * n["epoch"] * n["row"]
+
+
+def class_geometry(n: Sizes, **options: Any) -> float:
+    """Two products of centroids a site, and the decomposition of the smaller one (about 10 n³)."""
+    return n["site"] * (4.0 * n["residue"] ** 2 * n["channel"] + 10.0 * n["residue"] ** 3)
+
+
+def class_positions(n: Sizes, **options: Any) -> float:
+    """Centroids onto six axes; the alignment is of matrices of six."""
+    return 2.0 * n["site"] * n["residue"] * n["channel"] * n["component"]
+
+
+def group_geometry(n: Sizes, **options: Any) -> float:
+    """Inner products of the columns of a group, which together are all neurons, and their decomposition."""
+    width = n.get("feature", 2 * n["residue"])
+    return n["epoch"] * (4.0 * n["neuron"] * width**2 + 10.0 * n["freq"] * width**3 / 8)

@@ -6,11 +6,13 @@ from mi_modular_arithmetic.visualizations.declare_ablation import ABLATION_BARS,
 from mi_modular_arithmetic.visualizations.declare_behaviour import (
     ACCURACY,
     ATTENTION_SPECTRUM,
+    CROSSOVERS,
     DIMENSION,
     GRADUATION_MAP,
     MEAN_ATTENTION,
     PATTERN_MAP,
     RESIDUES,
+    SINGULAR_HISTORY,
     SINGULAR_VALUES,
 )
 from mi_modular_arithmetic.visualizations.declare_circuit import (
@@ -24,6 +26,7 @@ from mi_modular_arithmetic.visualizations.declare_circuit import (
     TRIG_COEFFICIENTS,
     WEIGHTS,
 )
+from mi_modular_arithmetic.visualizations.declare_geometry import GEOMETRY
 from mi_modular_arithmetic.visualizations.declare_weights import (
     ATTENTION_HISTORY,
     BOARD,
@@ -38,6 +41,7 @@ from mi_modular_arithmetic.visualizations.declare_weights import (
 )
 
 VISUALIZATIONS = (
+    *GEOMETRY,
     ABLATION_MAP,
     ABLATION_BARS,
     HEADS,
@@ -66,6 +70,8 @@ VISUALIZATIONS = (
     GRADUATION_MAP,
     DIMENSION,
     SINGULAR_VALUES,
+    SINGULAR_HISTORY,
+    CROSSOVERS,
     SPARSITY,
     WEIGHTS,
 )

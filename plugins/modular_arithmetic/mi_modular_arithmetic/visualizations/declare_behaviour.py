@@ -157,3 +157,37 @@ SINGULAR_VALUES = Visualization(
     figure=f"{PACKAGE}.dimension:singular_figure",
     options={"head": _HEAD, "layer": _LAYER},
 )
+
+SINGULAR_HISTORY = Visualization(
+    id="modular_arithmetic.singular_history",
+    title="Singular values over training",
+    description="Singular values of one matrix, the largest at the bottom, on a logarithmic scale. Where a "
+    "matrix is cleaned up, a gap opens above the ranks that its circuit uses.",
+    reads=(EFFECTIVE_DIMENSION.id,),
+    fields={"history": Field("image", ("rank", "epoch"), scale="log", static=True)},
+    static=f"{PACKAGE}.dimension:history_static",
+    figure=f"{PACKAGE}.dimension:history_figure",
+    options={
+        "matrix": Option(
+            type="str",
+            default="W_OV.0",
+            role="selector",
+            dim="matrix",
+            description="matrix; W_QK and W_OV with their head",
+        )
+    },
+    x="epoch",
+)
+
+CROSSOVERS = Visualization(
+    id="modular_arithmetic.dimension_crossovers",
+    title="When one matrix came to use fewer dimensions than another",
+    description="The checkpoint from which the row's matrix uses fewer dimensions than the column's, to the "
+    "end; the last column compares with two for each key frequency. Missing where it never did, or always. "
+    "Lines that cross by less than they wobble have no date; look at them too.",
+    reads=(EFFECTIVE_DIMENSION.id, PROGRESS_MEASURES.id),
+    fields={"crossing": Field("image", ("matrix", "than"), units="epoch", static=True)},
+    static=f"{PACKAGE}.dimension:crossing_static",
+    figure=f"{PACKAGE}.dimension:crossing_figure",
+    options=DIMENSION.options,
+)

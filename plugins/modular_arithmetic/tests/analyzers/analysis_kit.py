@@ -1,6 +1,6 @@
 """Runs the real analyzers on data made by hand, with what they declare and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,16 @@ def subject(
         context=group_context(group, probe),
         probe=probe,
         epochs=epochs,
+        hooks={hook: (3, width) for hook, width in _hooks(weights).items()},
         weights={name: tuple(tensor.shape) for name, tensor in weights.items()},
     )
+
+
+def _hooks(weights: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    """Hooks of the one layer that are not of its heads -> width."""
+    d, neurons = weights["W_in"].shape
+    stations = {f"blocks.0.hook_{name}": d for name in ("resid_pre", "attn_out", "resid_post")}
+    return {**stations, "blocks.0.mlp.hook_pre": neurons, "blocks.0.mlp.hook_post": neurons}
 
 
 @frozen
@@ -94,6 +102,7 @@ def analyze(
     activations: Mapping[str, torch.Tensor],
     *,
     reference: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    artifacts: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     group: Group | None = None,
     activation: Callable[[np.ndarray], np.ndarray] = relu,
     **options: Any,
@@ -115,13 +124,27 @@ def analyze(
 
     whole = subject(len(weights["W_E"]) - 1 if group is None else group.p, weights, group=group)
     asked = {*analyzer.context, *(key for d in analyzer.all_derived() for key in d.context)}
+    every = [key.partition("@")[0] for key in activations]
+    expanded = {
+        site.key: (site.expand(every) if site.glob else (site,)) for site in analyzer.all_sites(values)
+    }
     data = CheckpointData(
         subject=evolve(whole, context={key: whole.context[key] for key in asked}),
         epoch=0,
         device="cpu",
-        activations={site.key: activations[site.key] for site in analyzer.all_sites(values)},
+        activations={one.key: activations[one.key] for sites in expanded.values() for one in sites},
+        globs={key: tuple(one.hook for one in sites) for key, sites in expanded.items() if "*" in key},
         weights=weights if analyzer.weights else {},
-        reference={need.analyzer: (reference or {})[need.analyzer] for need in analyzer.artifacts},
+        reference={
+            need.analyzer: (reference or {})[need.analyzer]
+            for need in analyzer.artifacts
+            if need.at == "reference"
+        },
+        artifacts={
+            need.analyzer: (artifacts or {})[need.analyzer]
+            for need in analyzer.artifacts
+            if need.at == "checkpoint"
+        },
         derive=derive,
         model=LiteralModel(activation) if analyzer.model else None,  # type: ignore[arg-type]
     )
@@ -133,13 +156,26 @@ def analyze(
 
 
 def trajectory(
-    name: str, data: Subject, artifacts: Mapping[str, xr.Dataset], **options: Any
+    name: str,
+    data: Subject,
+    artifacts: Mapping[str, xr.Dataset],
+    checkpoints: Sequence[Mapping[str, torch.Tensor]] = (),
+    **options: Any,
 ) -> dict[str, Any]:
-    """Outputs of a trajectory analyzer, each of the shape that is declared."""
+    """Outputs of a trajectory analyzer, of the shapes declared; the last epoch is the reference."""
     analyzer = BY_ID[name]
     values = check_options(analyzer.id, analyzer.options, options)
-    given = {need.analyzer: artifacts[need.analyzer] for need in analyzer.artifacts}
-    found = resolve(analyzer.function)(TrajectoryData(subject=data, artifacts=given), **values)
+    needs = {at: [n.analyzer for n in analyzer.artifacts if n.at == at] for at in ("all", "reference")}
+    given = TrajectoryData(
+        subject=data,
+        artifacts={id: artifacts[id] for id in needs["all"]},
+        reference={
+            id: {name: array.values for name, array in artifacts[id].isel(epoch=-1).data_vars.items()}
+            for id in needs["reference"]
+        },
+        checkpoints=(lambda: iter(zip(data.epochs, checkpoints, strict=True))) if analyzer.weights else None,
+    )
+    found = resolve(analyzer.function)(given, **values)
     check_shapes(analyzer, data, found, values)
     return found
 

@@ -98,8 +98,12 @@ def activations(
         z[:, h] = np.sum(pattern[:, h, :, None] * (x @ w["W_V"][h]), axis=1)
         mid += z[:, h] @ w["W_O"][h]
     post = activation(mid @ w["W_in"])
-    logits = (mid + post @ w["W_out"]) @ w["W_U"]
+    end = mid + post @ w["W_out"]
+    logits = end @ w["W_U"]
     return {
+        "blocks.0.hook_resid_pre@-1": torch.as_tensor(x[:, 2]),
+        "blocks.0.hook_attn_out@-1": torch.as_tensor(mid - x[:, 2]),
+        "blocks.0.hook_resid_post@-1": torch.as_tensor(end),
         "blocks.0.attn.hook_pattern@-1": torch.as_tensor(pattern),
         "blocks.0.attn.hook_z@-1": torch.as_tensor(z),
         "blocks.0.mlp.hook_pre@-1": torch.as_tensor(mid @ w["W_in"]),

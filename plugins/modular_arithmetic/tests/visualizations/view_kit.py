@@ -67,14 +67,20 @@ def artifacts() -> dict[str, xr.Dataset]:
         "modular_arithmetic.logit_spectrum": {"fve": torch.as_tensor(last["fve"])},
         "modular_arithmetic.neuron_frequencies": {k: torch.as_tensor(v) for k, v in neurons.items()},
     }
+    geometry = analyze("class_geometry", every[-1], sites[-1])
+    reference["modular_arithmetic.class_geometry"] = {k: torch.as_tensor(v) for k, v in geometry.items()}
+    beside: list[dict[str, Any]] = [{} for _ in every]
     found: dict[str, xr.Dataset] = {}
     for name, analyzer in BY_ID.items():
         if analyzer.scope == "checkpoint":
-            outputs = [analyze(name, W, s, reference=reference) for W, s in zip(every, sites, strict=True)]
+            outputs = []
+            for W, s, own in zip(every, sites, beside, strict=True):
+                outputs.append(analyze(name, W, s, reference=reference, artifacts=own))
+                own[analyzer.id] = {k: torch.as_tensor(v) for k, v in outputs[-1].items()}
             found[analyzer.id] = dataset(name, data, outputs)
     for name, analyzer in BY_ID.items():
         if analyzer.scope == "trajectory":
-            found[analyzer.id] = dataset(name, data, trajectory(name, data, found))
+            found[analyzer.id] = dataset(name, data, trajectory(name, data, found, every))
     return found
 
 
