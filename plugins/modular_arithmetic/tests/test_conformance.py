@@ -24,7 +24,7 @@ class TestVisualizations(OnFive, VisualizationConformance):
 
 class TestDeepFamily(FamilyConformance):
     plugin = "modular_arithmetic"
-    beside = ("fourier_library",)
+    beside = ("fourier_library", "geometry_library")
     family = "modular_arithmetic_transformer"
     parameters = {
         "task": "div",

@@ -5,7 +5,7 @@ from mi.testing import AnalyzerConformance, FamilyConformance, VisualizationConf
 
 class Of:
     plugin = "modular_arithmetic"
-    beside = ("fourier_library",)
+    beside = ("fourier_library", "geometry_library")
 
 
 class OneHot(Of):
