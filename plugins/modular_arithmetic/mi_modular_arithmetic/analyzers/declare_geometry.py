@@ -156,7 +156,13 @@ GROUP_GEOMETRY = Analyzer(
             maximum=1,
             description="a neuron belongs to its frequency's group where that holds this share of its energy "
             "at the end",
-        )
+        ),
+        "layer": Option(
+            type="int",
+            default=0,
+            minimum=0,
+            description="layer of the neurons: the one that neuron_frequencies looks at",
+        ),
     },
     coordinates=f"{PACKAGE}.group_geometry:coordinates",
     cost=f"{PACKAGE}.costs:group_geometry",

@@ -19,18 +19,18 @@ COMPONENTS = 3
 LEAST = 4  # neurons; fewer have no three components
 
 
-def coordinates(subject: Subject, *, threshold: float) -> dict[str, Sequence[Any]]:
+def coordinates(subject: Subject, *, threshold: float, layer: int) -> dict[str, Sequence[Any]]:
     """``component``: 1, 2, 3.
 
     Raises:
-        NotApplicableError: there is no matrix into the neurons of the first layer.
+        NotApplicableError: there is no matrix into the neurons of the layer.
     """
-    if _matrix(subject.weights) is None:
-        raise NotApplicableError("not applicable: needs neurons with a matrix W_in")
+    if _matrix(subject.weights, layer) is None:
+        raise NotApplicableError(f"not applicable: needs neurons with a matrix W_in in layer {layer}")
     return {"component": range(1, COMPONENTS + 1)}
 
 
-def group_geometry(data: TrajectoryData, *, threshold: float) -> dict[str, np.ndarray]:
+def group_geometry(data: TrajectoryData, *, threshold: float, layer: int) -> dict[str, np.ndarray]:
     """See the declaration. Groups, and the axes that positions are in, are those of the last checkpoint."""
     reference = data.reference[NEURONS]
     fraction = np.nan_to_num(np.asarray(reference["dominant_fraction"], dtype=np.float64))
@@ -40,10 +40,10 @@ def group_geometry(data: TrajectoryData, *, threshold: float) -> dict[str, np.nd
     member = np.where((member > 0) & (np.append(0, sizes)[member] >= LEAST), member, 0)
     groups = {int(k): np.flatnonzero(member == k) for k in np.unique(member[member > 0])}
     last = np.empty((0, len(member)))
-    for last in _columns(data):  # noqa: B007 - the reference is the last
+    for last in _columns(data, layer):  # noqa: B007 - the reference is the last
         pass
     goals = {k: principal_components(last[:, of].T, COMPONENTS) for k, of in groups.items()}
-    found = [_at(columns, groups, goals, count) for columns in _columns(data)]
+    found = [_at(columns, groups, goals, count) for columns in _columns(data, layer)]
     return {
         **{name: np.stack([one[name] for one in found]) for name in found[0]},
         "member": member,
@@ -79,13 +79,15 @@ def _at(
     return out
 
 
-def _columns(data: TrajectoryData) -> Iterator[np.ndarray]:
+def _columns(data: TrajectoryData, layer: int) -> Iterator[np.ndarray]:
     """W_in at each checkpoint, float64, (what is read, neurons)."""
     assert data.checkpoints is not None, "declared by the analyzer"
-    name = _matrix(data.subject.weights)
+    name = _matrix(data.subject.weights, layer)
     for _, weights in data.checkpoints():
         yield weights[str(name)].double().numpy()
 
 
-def _matrix(weights: Mapping[str, Any]) -> str | None:
-    return next((name for name in ("W_in", "blocks.0.W_in") if name in weights), None)
+def _matrix(weights: Mapping[str, Any], layer: int) -> str | None:
+    """Name of the layer's W_in; an only layer's has no prefix."""
+    names = (*(("W_in",) if layer == 0 else ()), f"blocks.{layer}.W_in")
+    return next((name for name in names if name in weights), None)

@@ -108,4 +108,6 @@ def test_the_threshold_and_small_groups_leave_neurons_out() -> None:
 def test_without_neurons_that_read_a_matrix_it_does_not_apply() -> None:
     data = evolve(subject(P, stages()[0]), weights={"W_E": (4, 4)})
     with pytest.raises(NotApplicableError, match="not applicable: needs neurons"):
-        resolve(BY_ID["group_geometry"].coordinates)(data, threshold=0.7)
+        resolve(BY_ID["group_geometry"].coordinates)(data, threshold=0.7, layer=0)
+    with pytest.raises(NotApplicableError, match="in layer 1"):
+        resolve(BY_ID["group_geometry"].coordinates)(subject(P, stages()[0]), threshold=0.7, layer=1)
