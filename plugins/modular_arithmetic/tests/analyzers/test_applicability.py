@@ -29,6 +29,8 @@ NEEDS_CLASSES = {
     "modular_arithmetic.progress_measures",
     "modular_arithmetic.phase_alignment",
     "modular_arithmetic.pair_parts",
+    "modular_arithmetic.class_geometry",
+    "modular_arithmetic.class_positions",
 }
 NEEDS_PRODUCTS_OF_WEIGHTS = {
     "modular_arithmetic.attention_scores",
