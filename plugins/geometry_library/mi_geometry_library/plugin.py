@@ -26,6 +26,7 @@ PARAMETER_PATH = Analyzer(
     scope="trajectory",
     weights=True,
     coordinates="mi_geometry_library.weight_path:coordinates",
+    cost="mi_geometry_library.costs:parameter_path",
     outputs={
         "position": Output(
             ("epoch", "matrix", "component"),
