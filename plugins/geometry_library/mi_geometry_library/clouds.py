@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mi_geometry_library._arrays import Array, divide, like, namespace, transposed
 from mi_geometry_library.spectra import participation_of
 
+# Numbers of rows that are worked on at once: few megabytes, which the allocator keeps and the cache holds.
+BLOCK = 2**19
+
 
 class Clouds(NamedTuple):
     """One cloud a class.
@@ -51,35 +54,46 @@ def class_clouds(x: Array, classes: "NDArray[np.integer]", n: int) -> Clouds:
     xp = namespace(x)
     table, present = _rows_of(np.asarray(classes), n, x.shape[0])
     most = table.shape[1]
-    grouped = xp.reshape(xp.take(x, like(table.ravel(), x, xp.int64), axis=0), (n, most, x.shape[1]))
-    counts = like(present.sum(axis=1).astype(np.float64), x)  # (n,)
-    if not present.all():  # known on the host: the complete grid of a group needs no mask
-        grouped = grouped * like(present.astype(np.float64), x)[:, :, None]
-    centroid = xp.sum(grouped, axis=1) / counts[:, None]
-    energy = xp.sum(xp.sum(grouped**2, axis=2), axis=1) / counts  # (n,), mean |x|² of the class
-    within = grouped - centroid[:, None, :]
-    if not present.all():
-        within = within * like(present.astype(np.float64), x)[:, :, None]
-    # (n, most, most) or (n, features, features): trace and norm are the same, the smaller costs less.
-    gram = (
-        xp.matmul(within, transposed(within)) if most <= x.shape[1] else xp.matmul(transposed(within), within)
-    )
-    square = xp.linalg.trace(gram) / counts
-    # A mean over m rows rounds by about eps √m times their size.
+    at_once = max(BLOCK // (most * x.shape[1]), 1)
+    blocks = [
+        _statistics(x, table[start : start + at_once], present[start : start + at_once])
+        for start in range(0, n, at_once)
+    ]
+    centroid, square, share = (xp.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
+    # A mean over m rows rounds by about eps √m times their size, whose mean square is that sum.
+    energy = square + xp.sum(centroid**2, axis=1)
     rounding = 16 * most * float(xp.finfo(x.dtype).eps) ** 2
     wide_enough = square > rounding * energy
     center = xp.mean(centroid, axis=0)
     offset = centroid - center
     apart = xp.mean(xp.sum(offset**2, axis=1)) > rounding * xp.mean(energy)
-    trace = xp.linalg.trace(gram)
-    scaled = gram / xp.where(wide_enough, trace, xp.ones_like(trace))[:, None, None]
-    norm = xp.sum(xp.sum(scaled**2, axis=2), axis=1)
     return Clouds(
         center=center,
         offset=xp.where(apart, offset, xp.zeros_like(offset)),
         radius=xp.where(wide_enough, xp.sqrt(square), xp.zeros_like(square)),
-        dimension=divide(xp.ones_like(norm), norm, wide_enough),
+        dimension=divide(xp.ones_like(share), share, wide_enough),
     )
+
+
+def _statistics(
+    x: Array, table: "NDArray[np.int64]", present: "NDArray[np.bool_]"
+) -> tuple[Array, Array, Array]:
+    """Of some classes, whose rows ``table`` says: centroids, mean squared distances, ‖G‖² / (tr G)²."""
+    xp = namespace(x)
+    count, most = table.shape
+    grouped = xp.reshape(xp.take(x, like(table.ravel(), x, xp.int64), axis=0), (count, most, x.shape[1]))
+    counts = like(present.sum(axis=1).astype(np.float64), x)  # (count,)
+    # The complete grid of a group needs no mask, and the host knows.
+    mask = None if present.all() else like(present.astype(np.float64), x)[:, :, None]
+    centroid = xp.sum(grouped if mask is None else grouped * mask, axis=1) / counts[:, None]
+    within = grouped - centroid[:, None, :]
+    within = within if mask is None else within * mask
+    # most × most or features × features: trace and norm are the same, the smaller costs less.
+    other = transposed(within)
+    gram = xp.matmul(within, other) if most <= x.shape[1] else xp.matmul(other, within)
+    trace = xp.linalg.trace(gram)
+    scaled = gram / xp.where(trace > 0, trace, xp.ones_like(trace))[:, None, None]
+    return centroid, trace / counts, xp.sum(xp.sum(scaled**2, axis=2), axis=1)
 
 
 def signal_to_noise(clouds: Clouds) -> Array:
