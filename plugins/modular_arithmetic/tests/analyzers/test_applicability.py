@@ -149,3 +149,31 @@ def test_another_layer_is_an_option_and_one_that_is_not_there_a_sentence(analyze
             NotApplicableError, match=r"not applicable: the site is blocks\.2.*last layer is 1"
         ):
             resolve(declared.coordinates)(subject, site=site.format(2))
+
+
+def test_a_family_that_names_the_second_layers_neurons_gets_those(analyzed: Analyzed) -> None:
+    from mi.store.checkpoints import list_checkpoints, load_tensors
+    from mi.store.layout import VariantPaths
+    from mi_fourier_library import frequency_fractions
+
+    variant = analyzed[0]["add", 2, False]
+    workspace, id = variant.workspace, "modular_arithmetic.neuron_frequencies"
+    file = variant.family.folder / "family.json"
+    site = "blocks.1.mlp.hook_post@-1"
+    plain, other = f'{{"id": "{id}"}}', f'{{"id": "{id}", "options": {{"site": "{site}"}}}}'
+    assert plain in file.read_text()
+    file.write_text(file.read_text().replace(plain, other))
+    again = workspace.variant(f"{FAMILY}/{variant.name}")
+    assert analyze([again], analyzers=[id]).failures == []
+    code = variant.code
+    model, n = code.build_model("cpu"), code.group.size
+    code.load_weights(model, load_tensors(list_checkpoints(VariantPaths(variant.folder))[-1].path))
+    tokens = torch.tensor([[a, b, n] for a in range(n) for b in range(n)])
+    stored = xr.open_zarr(variant.folder / "artifacts.zarr", group=f"full/{id}", consolidated=False)
+    found = stored["fraction"].isel(epoch=-1).values
+    with torch.inference_mode():
+        _, cache = model.run_with_cache(tokens)
+    for layer in range(2):
+        post = cache[f"blocks.{layer}.mlp.hook_post"][:, -1].reshape(n, n, -1).numpy()
+        expected = frequency_fractions(post).frac
+        assert np.allclose(found, expected, rtol=1e-3, atol=1e-5, equal_nan=True) == (layer == 1)
