@@ -27,9 +27,8 @@ _HEAD = Option(type="int", default=0, minimum=0, role="selector", dim="head", de
 
 
 def _operand(name: str, default: int) -> Option:
-    return Option(
-        type="int", default=default, minimum=0, role="selector", dim=name, description="the operand"
-    )
+    told = f"place of {name} in group order, which for a + b is {name} itself"
+    return Option(type="int", default=default, minimum=0, role="selector", dim=name, description=told)
 
 
 PHASE_SCATTER = Visualization(

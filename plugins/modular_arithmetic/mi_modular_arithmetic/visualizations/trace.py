@@ -48,12 +48,13 @@ def trace_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     shown = strongest(context.data.artifacts[PARTS]["part"].values[:, _class_of(context.data, i, j)])
     mask = context.data.probe.fold(context.data.probe.masks["train"])
     which = "train" if mask[i, j] else "test"
+    axes = context.data.probe.axes
     return epoch_lines(
         sources,
         context,
         "trace",
         [MARGIN, RIGHT, *(f"k = {k}" for k in shown), OTHERS, WITHIN],
-        y=f"logit of ({options['a']}, {options['b']}), a {which} pair",
+        y=f"logit of ({', '.join(str(axes[name][at]) for name, at in (('a', i), ('b', j)))}), a {which} pair",
         colors={f"k = {k}": context.color_of(k) for k in shown},
         dashes={OTHERS: "dotted", WITHIN: "dotted", MARGIN: "dashed"},
     )
@@ -66,21 +67,18 @@ def strongest(part: np.ndarray) -> list[int]:
 
 
 def _place(data: ViewData, options: Options) -> tuple[int, int]:
-    """Where the pair lies in the grid.
+    """Where the pair lies in the grid: its operands are chosen by their places, as rows of a map are.
 
     Raises:
-        ParameterError: an operand that there is not.
+        ParameterError: a place that there is not.
     """
-    found = []
     for name in ("a", "b"):
-        axis = data.probe.axes[name]
-        (at,) = np.nonzero(axis == options[name])
-        if not len(at):
+        count = len(data.probe.axes[name])
+        if options[name] >= count:
             raise ParameterError(
-                f"option {name} is {options[name]}, expected an operand from {axis.min()} to {axis.max()}"
+                f"option {name} is {options[name]}, expected a place from 0 to {count - 1} in group order"
             )
-        found.append(int(at[0]))
-    return found[0], found[1]
+    return options["a"], options["b"]
 
 
 def _class_of(data: ViewData, i: int, j: int) -> int:

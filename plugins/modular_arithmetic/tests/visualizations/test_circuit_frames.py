@@ -114,7 +114,7 @@ def test_a_pair_s_parts_sum_to_its_right_logit() -> None:
     train = grid_probe(P).masks["train"].reshape(P, P)[a, b]
     label = draw(M + "pair_trace", a=a, b=b).figure.yaxis.axis_label
     assert label == f"logit of (2, 6), a {'train' if train else 'test'} pair"
-    with pytest.raises(ParameterError, match="option a is 9, expected an operand from 0 to 6"):
+    with pytest.raises(ParameterError, match="option a is 9, expected a place from 0 to 6 in group order"):
         draw(M + "pair_trace", a=9, b=b)
 
 
