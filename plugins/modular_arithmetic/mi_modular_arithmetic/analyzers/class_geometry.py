@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 ID = "modular_arithmetic.class_geometry"
 CLOUDS = "modular_arithmetic.class_clouds"
 COMPONENTS = 6  # three circles
+MEASURES = (
+    "spread",
+    "snr",
+    "fisher_mean",
+    "fisher_least",
+    "centroid_dimension",
+    "cloud_dimension",
+    "circularity",
+)
 
 
 def clouds(data: CheckpointData, patterns: Sequence[str]) -> list[Clouds]:
@@ -69,6 +78,7 @@ def coordinates(subject: Subject) -> dict[str, Sequence[Any]]:
     hooks = [site.hook for pattern in patterns for site in Site(pattern).expand(subject.hooks)]
     return {
         "site": [_label(hook) for hook in hooks],
+        "measure": MEASURES,
         "component": range(1, COMPONENTS + 1),
         "channel": range(max(subject.hooks[hook][-1] for hook in hooks)),
     }
@@ -81,7 +91,9 @@ def class_geometry(data: CheckpointData) -> dict[str, torch.Tensor]:
     sites: list[Clouds] = data.derived(CLOUDS)
     widest = max(one.offset.shape[1] for one in sites)
     found = [_measures(one, widest) for one in sites]
-    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+    stacked = {name: torch.stack([one[name] for one in found]) for name in found[0]}
+    measures = torch.stack([stacked.pop(name) for name in MEASURES], dim=-1)  # (sites, measures)
+    return {"measures": measures, **stacked}
 
 
 def class_positions(data: CheckpointData) -> dict[str, torch.Tensor]:

@@ -46,47 +46,21 @@ CLASS_GEOMETRY = Analyzer(
     coordinates=f"{_FUNCTIONS}:coordinates",
     cost=f"{PACKAGE}.costs:class_geometry",
     outputs={
-        "spread": Output(("site",), description="root mean square distance of centroids from their mean"),
+        "measures": Output(
+            ("site", "measure"),
+            description="spread: root mean square distance of centroids from their mean; snr: its square "
+            "over mean squared radius; fisher_mean, fisher_least: |μ_c − μ_d|² / (r_c² + r_d²), mean and "
+            "worst pair; centroid_dimension, cloud_dimension: participation ratio of the centroids, "
+            "and of a class's rows, mean over classes; circularity: share of the variance of squared "
+            "distances that the class difference explains. Missing where there is no width, or no "
+            "class is told apart",
+            gaps=True,
+        ),
         "radius": Output(
             ("site", "residue"), description="root mean square distance of a class's rows to its centroid"
         ),
-        "cloud_dimension": Output(
-            ("site",),
-            units="dimensions",
-            description="participation ratio of a class's rows about their centroid, mean over classes; "
-            "missing where classes have no width",
-            gaps=True,
-        ),
-        "snr": Output(
-            ("site",),
-            units="1",
-            description="mean squared distance of centroids from their mean over mean squared radius; "
-            "missing where classes have no width",
-            gaps=True,
-        ),
-        "fisher_mean": Output(
-            ("site",),
-            units="1",
-            description="|μ_c − μ_d|² / (r_c² + r_d²), mean over pairs of classes; missing where they "
-            "have no width",
-            gaps=True,
-        ),
-        "fisher_least": Output(("site",), units="1", description="the same of the worst pair", gaps=True),
-        "centroid_dimension": Output(
-            ("site",),
-            units="dimensions",
-            description=f"participation ratio of the centroids; {_NOTHING}",
-            gaps=True,
-        ),
         "distance": Output(
             ("site", "residue"), description="|μ_c − μ_(c+d)|² by class difference d, mean over c"
-        ),
-        "circularity": Output(
-            ("site",),
-            units="1",
-            description="share of the variance of squared distances that the class difference explains; "
-            f"{_NOTHING}, and where all distances are alike",
-            gaps=True,
         ),
         "circle_power": Output(
             ("site", "freq"),
@@ -167,34 +141,26 @@ GROUP_GEOMETRY = Analyzer(
     coordinates=f"{PACKAGE}.group_geometry:coordinates",
     cost=f"{PACKAGE}.costs:group_geometry",
     outputs={
+        "measures": Output(
+            ("epoch", "freq", "measure"),
+            description="spread: root mean square distance from the group's mean; center: norm of the mean; "
+            "dimension: participation ratio about it; captured: share of the variance on the last "
+            "checkpoint's axes; r2, determinant: share of PC3 that a quadratic in PC1 and PC2 "
+            "explains, and its 4ab − c² in units of standard deviations (missing below 7 neurons); "
+            "r2_shared, determinant_shared: the same on the last checkpoint's axes, r2_linear what a "
+            f"plane explains there; {_GROUP}",
+            gaps=True,
+        ),
         "member": Output(
             ("neuron",), dtype="int16", fill=-1, description="frequency of the neuron's group, 0 for none"
         ),
         "size": Output(
             ("freq",), dtype="int32", fill=-1, description="neurons of the group; 0 where fewer than 4"
         ),
-        "spread": Output(
-            ("epoch", "freq"),
-            description=f"root mean square distance from the group's mean; {_GROUP}",
-            gaps=True,
-        ),
-        "center": Output(("epoch", "freq"), description=f"norm of the group's mean; {_GROUP}", gaps=True),
-        "dimension": Output(
-            ("epoch", "freq"),
-            units="dimensions",
-            description=f"participation ratio of the group about its mean; {_GROUP}",
-            gaps=True,
-        ),
         "share": Output(
             ("epoch", "freq", "component"),
             units="1",
             description=f"share of the group's variance in its own principal components; {_GROUP}",
-            gaps=True,
-        ),
-        "captured": Output(
-            ("epoch", "freq"),
-            units="1",
-            description=f"share of its variance on the last checkpoint's three axes; {_GROUP}",
             gaps=True,
         ),
         "position": Output(
@@ -206,33 +172,6 @@ GROUP_GEOMETRY = Analyzer(
             ("epoch", "neuron", "component"),
             description="in its own principal components, aligned with the last checkpoint's; missing "
             "without group",
-            gaps=True,
-        ),
-        "r2": Output(
-            ("epoch", "freq"),
-            units="1",
-            description="share of PC3 that a quadratic in PC1 and PC2 explains; missing below 7 neurons",
-            gaps=True,
-        ),
-        "determinant": Output(
-            ("epoch", "freq"),
-            units="1",
-            description="4ab − c² of it in units of standard deviations: below 0 a saddle, above a bowl",
-            gaps=True,
-        ),
-        "r2_shared": Output(
-            ("epoch", "freq"), units="1", description="as r2, on the last checkpoint's axes", gaps=True
-        ),
-        "r2_linear": Output(
-            ("epoch", "freq"),
-            units="1",
-            description="what a plane explains there; 0 in a basis of its own",
-            gaps=True,
-        ),
-        "determinant_shared": Output(
-            ("epoch", "freq"),
-            units="1",
-            description="as determinant, on the last checkpoint's axes",
             gaps=True,
         ),
     },

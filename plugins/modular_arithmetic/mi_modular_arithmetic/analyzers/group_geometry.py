@@ -16,18 +16,29 @@ if TYPE_CHECKING:
 
 NEURONS = "modular_arithmetic.neuron_frequencies"
 COMPONENTS = 3
+MEASURES = (
+    "spread",
+    "center",
+    "dimension",
+    "captured",
+    "r2",
+    "determinant",
+    "r2_shared",
+    "r2_linear",
+    "determinant_shared",
+)
 LEAST = 4  # neurons; fewer have no three components
 
 
 def coordinates(subject: Subject, *, threshold: float, layer: int) -> dict[str, Sequence[Any]]:
-    """``component``: 1, 2, 3.
+    """``measure``: names; ``component``: 1, 2, 3.
 
     Raises:
         NotApplicableError: there is no matrix into the neurons of the layer.
     """
     if _matrix(subject.weights, layer) is None:
         raise NotApplicableError(f"not applicable: needs neurons with a matrix W_in in layer {layer}")
-    return {"component": range(1, COMPONENTS + 1)}
+    return {"measure": MEASURES, "component": range(1, COMPONENTS + 1)}
 
 
 def group_geometry(data: TrajectoryData, *, threshold: float, layer: int) -> dict[str, np.ndarray]:
@@ -55,9 +66,7 @@ def _at(
     columns: np.ndarray, groups: Mapping[int, np.ndarray], goals: Mapping[int, Components], count: int
 ) -> dict[str, np.ndarray]:
     """All groups at one checkpoint; NaN for frequencies and neurons without a group."""
-    by_group = ("spread", "center", "dimension", "captured")
-    shapes = ("r2", "determinant", "r2_shared", "r2_linear", "determinant_shared")
-    out = {name: np.full(count, np.nan) for name in (*by_group, *shapes)}
+    out = {name: np.full(count, np.nan) for name in MEASURES}
     out["share"] = np.full((count, COMPONENTS), np.nan)
     out |= {name: np.full((columns.shape[1], COMPONENTS), np.nan) for name in ("position", "aligned")}
     for k, of in groups.items():
@@ -76,7 +85,8 @@ def _at(
         out["r2"][k - 1], out["determinant"][k - 1] = mine.r2, mine.determinant
         out["r2_shared"][k - 1], out["r2_linear"][k - 1] = shared.r2, shared.r2_linear
         out["determinant_shared"][k - 1] = shared.determinant
-    return out
+    measures = np.stack([out.pop(name) for name in MEASURES], axis=-1)  # (frequencies, measures)
+    return {"measures": measures, **out}
 
 
 def _columns(data: TrajectoryData, layer: int) -> Iterator[np.ndarray]:

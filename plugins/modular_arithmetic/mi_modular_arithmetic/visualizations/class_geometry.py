@@ -65,7 +65,7 @@ def scatter_figure(sources: Any, context: FigureContext, options: Options) -> An
 def separation_static(data: ViewData, options: Options) -> dict[str, Any]:
     """``lines``: the chosen measure by site and epoch."""
     artifacts = data.artifacts[GEOMETRY]
-    values = artifacts[options["measure"]].values  # (epochs, sites)
+    values = artifacts["measures"].sel(measure=options["measure"]).values  # (epochs, sites)
     columns = {str(site): values[:, i] for i, site in enumerate(artifacts["site"].values)}
     return {"lines": {"epoch": artifacts["epoch"].values, **columns}}
 

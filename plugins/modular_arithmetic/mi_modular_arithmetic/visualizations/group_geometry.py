@@ -76,7 +76,10 @@ def scatter_figure(sources: Any, context: FigureContext, options: Options) -> An
 def shape_static(data: ViewData, options: Options) -> dict[str, Any]:
     """``lines``: the chosen measure by group and epoch."""
     artifacts = data.artifacts[GROUPS]
-    values, ks = artifacts[options["measure"]].values, artifacts["freq"].values.tolist()
+    values, ks = (
+        artifacts["measures"].sel(measure=options["measure"]).values,
+        artifacts["freq"].values.tolist(),
+    )
     columns = {f"k = {k}": values[:, ks.index(k)] for k in groups(artifacts)}
     nothing = {} if columns else {"no group": np.full(len(values), np.nan)}
     return {"lines": {"epoch": artifacts["epoch"].values, **columns, **nothing}}
@@ -97,8 +100,7 @@ def kind_static(data: ViewData, options: Options) -> dict[str, Any]:
     ks = [artifacts["freq"].values.tolist().index(k) for k in groups(artifacts)]
     basis = "" if options["basis"] == "aligned" else "_shared"
     r2, determinant = (
-        artifacts[f"r2{basis}"].values[:, ks].T,
-        artifacts[f"determinant{basis}"].values[:, ks].T,
+        artifacts["measures"].sel(measure=f"{name}{basis}").values[:, ks].T for name in ("r2", "determinant")
     )
     kinds = shape_kinds(r2, determinant, options["curved"])
     return {"kind": kinds if len(ks) else np.full((1, r2.shape[1]), -1)}

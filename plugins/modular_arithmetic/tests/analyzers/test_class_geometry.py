@@ -14,6 +14,7 @@ from handmade_networks import NETWORKS, PHASES, activations, relu, weights
 
 from mi.errors import NotApplicableError
 from mi.refs import resolve
+from mi_modular_arithmetic.analyzers.class_geometry import MEASURES
 from mi_modular_arithmetic.tasks import Group
 
 SITES = ["resid_pre.0", "attn_out.0", "mlp_post.0", "resid_post.0"]
@@ -22,9 +23,14 @@ POST, END = SITES.index("mlp_post.0"), SITES.index("resid_post.0")
 TEN = {**NETWORKS, 113: dict.fromkeys((4, 17, 32, 40, 51), 1.0)}
 
 
+def named(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs, and each measure under its name."""
+    return {**found, **{name: found["measures"][..., i] for i, name in enumerate(MEASURES)}}
+
+
 def exact(p: int) -> dict[str, np.ndarray]:
     W = weights(p, TEN[p])
-    return analyze("class_geometry", W, activations(W))
+    return named(analyze("class_geometry", W, activations(W)))
 
 
 def test_sites_are_named_in_the_order_of_the_pass() -> None:
@@ -80,7 +86,7 @@ def test_random_networks_agree_with_loops_over_classes(p: int) -> None:
         for name, w in weights(p, NETWORKS[p]).items()
     }
     every = activations(W, relu)
-    found = analyze("class_geometry", W, every)
+    found = named(analyze("class_geometry", W, every))
     classes = grid_probe(p).labels
     for i, hook in enumerate(HOOKS):
         x = every[f"blocks.0.{hook}@-1"].numpy()
@@ -115,8 +121,8 @@ def test_relabelling_by_a_unit_permutes_the_power_of_circles() -> None:
     p, u = 7, 3
     W = weights(p, NETWORKS[p])
     other = weights(p, {min(u * k % p, -u * k % p): amplitude for k, amplitude in NETWORKS[p].items()})
-    plain = analyze("class_geometry", W, activations(W))
-    turned = analyze("class_geometry", other, activations(other))
+    plain = named(analyze("class_geometry", W, activations(W)))
+    turned = named(analyze("class_geometry", other, activations(other)))
     place = [min(u * k % p, -u * k % p) - 1 for k in range(1, p // 2 + 1)]
     for site in (POST, END):
         np.testing.assert_allclose(

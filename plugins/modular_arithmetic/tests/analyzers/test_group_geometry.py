@@ -12,6 +12,7 @@ from handmade_networks import NETWORKS, PHASES, weights
 
 from mi.errors import NotApplicableError
 from mi.refs import resolve
+from mi_modular_arithmetic.analyzers.group_geometry import MEASURES
 
 P = 59
 KS = list(NETWORKS[P])
@@ -29,11 +30,16 @@ def neurons(dominant: np.ndarray, fraction: np.ndarray) -> dict[str, xr.Dataset]
     return {ID: found}
 
 
+def named(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs, and each measure under its name."""
+    return {**found, **{name: found["measures"][..., i] for i, name in enumerate(MEASURES)}}
+
+
 def run(stages: list[dict[str, torch.Tensor]], fraction: np.ndarray | None = None, **options: float) -> dict:
     count = stages[0]["W_in"].shape[1]
     fraction = np.full(count, 0.9) if fraction is None else fraction
     artifacts = neurons(np.repeat(KS, count // len(KS)), fraction)
-    return trajectory("group_geometry", subject(P, stages[0], EPOCHS), artifacts, stages, **options)
+    return named(trajectory("group_geometry", subject(P, stages[0], EPOCHS), artifacts, stages, **options))
 
 
 def stages(seed: int = 0) -> list[dict[str, torch.Tensor]]:

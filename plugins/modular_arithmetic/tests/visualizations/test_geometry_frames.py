@@ -32,7 +32,9 @@ def test_centroids_are_those_of_the_site_coloured_round_k_times(basis: str) -> N
 def test_lines_power_and_distances_are_the_site_s() -> None:
     stored = artifacts()[M + "class_geometry"]
     lines = draw(M + "class_separation", measure="centroid_dimension").frames.static["lines"]
-    np.testing.assert_allclose(lines["mlp_post.0"], stored["centroid_dimension"].sel(site="mlp_post.0"))
+    np.testing.assert_allclose(
+        lines["mlp_post.0"], stored["measures"].sel(site="mlp_post.0", measure="centroid_dimension")
+    )
     power = draw(M + "circle_power", site="resid_post.0").frames.static["power"]
     np.testing.assert_allclose(power, stored["circle_power"].sel(site="resid_post.0").T, rtol=1e-6)
     frame = draw(M + "class_distances").frames.exact(250)["distance"]
