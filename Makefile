@@ -69,7 +69,7 @@ soak: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training.py
-	for one in engine analyzers analyses reading growth stacking keeping; do $(BIN)/python benchmarks/$$one.py $(BENCH) || exit; done
+	for one in engine analyzers analyses reading growth stacking keeping grid; do $(BIN)/python benchmarks/$$one.py $(BENCH) || exit; done
 	$(BIN)/python benchmarks/app.py
 	$(BIN)/python benchmarks/startup.py
 

@@ -23,6 +23,7 @@ def variant_row(variant: Variant) -> dict[str, Any]:
         "family": variant.family.name,
         "name": variant.name,
         "state": judged_state(variant),
+        "parent": variant.parent or None,
         "parameters": dict(variant.parameters),
         "checkpoints": len(checkpoints),
         "last_epoch": checkpoints[-1].epoch if checkpoints else None,

@@ -20,6 +20,7 @@ SCRIPTS = {  # sections, words
     "reading": (["store", "reading"], ["--prime", "5", "--checkpoints", "2", "--looks", "1"]),
     "growth": (["growth"], ["--axes", "rows_streamed"]),
     "keeping": (["keeping"], ["--prime", "5", "--checkpoints", "2"]),
+    "grid": (["grid"], ["--prime", "5", "--seeds", "2", "--epochs", "4"]),
     "stacking": (["stacking"], ["--prime", "5", "--checkpoints", "3", "--stacked", "2"]),
 }
 SECONDS = re.compile(r"([\d.]+) (s|ms|µs)(?: \(.*\))?")
@@ -65,6 +66,9 @@ def test_a_benchmark_writes_its_sections_alone(script: str, text: str, tmp_path:
         }
         assert passes["12, light"] == [24, 2, 2] and passes["1, light"] == [2, 2, 2]
         assert ET.parse(tmp_path / "analyzers.svg").getroot().tag.endswith("svg")
+    if script == "grid":  # on one thread, a process a core gives the bits of one after the other
+        same = {row[0]: row[-1] for row in found[0][1:]}
+        assert same["one after the other, one thread"] == same["`mi train --grid`, a process a core"] == "yes"
     if script == "stacking":
         assert [row[0] for row in found[0][1:]] == ["8", "16"]
     if script == "engine":

@@ -22,7 +22,7 @@ where_option = click.option(
     multiple=True,
     metavar="CONDITION",
     help="Only variants with a parameter or fact such as prime=59,97, 'seed<5', state=trained (also "
-    "checkpoints, last_epoch; =, !=, <, <=, >, >=); again for more, all of which must hold.",
+    "checkpoints, last_epoch, parent; =, !=, <, <=, >, >=); again for more, all of which must hold.",
 )
 
 

@@ -11,8 +11,10 @@ from mi.cli.training_bar import number, progress_of, words
 from mi.plural import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mi.domain.family import Family
-    from mi.domain.workspace import Workspace
+    from mi.domain.workspace import Variant, Workspace
     from mi.training import TrainingSummary
 
 # What only makes sense where a training begins or goes on: parameter of the command -> option
@@ -41,6 +43,11 @@ BEGINS = {
     metavar="EPOCHS",
     help="Add checkpoints, such as 9000:11000:20, to a finished VARIANT, equal to the bit.",
 )
+@click.option(
+    "--intervene",
+    metavar="FILE.json",
+    help="Train a child of VARIANT that does otherwise from some epoch on (docs/interventions.md).",
+)
 @click.option("--epochs", type=int, help="Optimizer steps (default: the family's).")
 @click.option(
     "--checkpoints",
@@ -65,6 +72,7 @@ def train(
     axes: tuple[str, ...],
     jobs: int | None,
     densify: str | None,
+    intervene: str | None,
     device: str | None,
     threads: int | None,
     resume: bool,
@@ -89,6 +97,13 @@ def train(
         if wrong:
             raise ParameterError(f"--densify adds to a training that is finished; without {', '.join(wrong)}")
         return run_densify(workspace, name, settings, densify, device=device, threads=threads, wait=wait)
+    if intervene is not None:
+        from mi.cli.train_child import child_of
+
+        if axes or settings:
+            raise ParameterError("--intervene makes a child of the one VARIANT named; without --grid, --set")
+        variant, threads = child_of(workspace, name, intervene, threads)
+        return _train(variant, f"{name} --intervene {intervene}", begins, device, threads, resume, wait)
     declared = family_of(workspace, name)
     given = parameters_of(declared, settings)
     if axes:
@@ -105,7 +120,21 @@ def train(
         )
     if jobs is not None:
         raise ParameterError("--jobs says how many of a grid are trained at once: give --grid with it")
+    sets = "".join(f" --set {pair}" for pair in settings)
     variant = workspace.declare(declared, given)
+    return _train(variant, f"{name}{sets}", begins, device, threads, resume, wait)
+
+
+def _train(
+    variant: Variant,
+    words: str,
+    begins: Mapping[str, Any],
+    device: str | None,
+    threads: int | None,
+    resume: bool,
+    wait: bool,
+) -> int:
+    """Train one variant, which the command line named with ``words``; the exit code."""
     if threads is not None:
         import torch
 
@@ -125,10 +154,9 @@ def train(
                 wait=say if wait else None,
             )
     except TrainingInterrupted as stopped:
-        sets = "".join(f" --set {pair}" for pair in settings)
         click.echo(
             f"mi: interrupted at epoch {stopped.epoch}, nothing lost; "
-            f"continue with `mi train {name}{sets} --resume`",
+            f"continue with `mi train {words} --resume`",
             err=True,
         )
         return 130

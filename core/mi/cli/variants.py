@@ -18,6 +18,7 @@ COLUMNS = {
     "state": "state",
     "checkpoints": "checkpoints",
     "last_epoch": "last epoch",
+    "parent": "parent",
     "parameters": "parameters that differ from the default",
 }
 
@@ -48,7 +49,8 @@ def variants(ctx: click.Context, names: tuple[str, ...], conditions: tuple[str, 
         declared = one.family.parameters
         differ = {k: v for k, v in row["parameters"].items() if v != declared[k].default}
         shown.append({**row, "parameters": differ})
-    columns = dict(COLUMNS) | ({"error": ""} if any(row["error"] for row in rows) else {})
+    columns = {k: v for k, v in COLUMNS.items() if k != "parent" or any(row["parent"] for row in rows)}
+    columns |= {"error": ""} if any(row["error"] for row in rows) else {}
     print_listing(rows if as_json else shown, columns, as_json, "no variants: make one with `mi train`")
     for error in unreadable:
         click.echo(f"mi: {error}", err=True)
@@ -91,5 +93,6 @@ def _row(variant: Any) -> dict[str, Any]:
         return variant_row(variant)
     except MiError as error:
         row = {"id": variant.id, "family": variant.family.name, "name": variant.name, "state": "damaged"}
+        row |= {"parent": variant.parent or None}
         row |= {"parameters": dict(variant.parameters), "checkpoints": 0, "last_epoch": None}
         return row | {"error": str(error)}

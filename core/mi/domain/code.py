@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from mi.domain.intervention import Intervention, InterventionKind
     from mi.domain.probe import Rows
 
 
@@ -64,6 +65,7 @@ class Training:
         metrics: names of all metrics of both, in the order in which they are shown
             (``train_loss``, ``test_loss``, …). Names are ``<set>_<metric>``.
         generator_seed: seed of ``generator``.
+        frozen: names of weights that no step changes, nor their part of the optimizer's state.
     """
 
     weights: Mapping[str, torch.Tensor]
@@ -72,6 +74,7 @@ class Training:
     optimizer: Callable[[Sequence[torch.Tensor]], torch.optim.Optimizer]
     metrics: tuple[str, ...]
     generator_seed: int = 0
+    frozen: frozenset[str] = frozenset()
 
 
 class VariantCode(ABC):
@@ -156,6 +159,21 @@ class VariantCode(ABC):
         if labels is None:
             raise NotApplicableError("not applicable: the family's loss needs a label for every row")
         return F.cross_entropy(logits[:, -1].double(), labels, reduction="none")
+
+    def intervention_kinds(self) -> Mapping[str, InterventionKind]:
+        """Kinds of intervention by name that :meth:`under` understands."""
+        return {}
+
+    def under(self, interventions: Sequence[Intervention]) -> VariantCode:
+        """The same with interventions at work, whatever the epoch: in training, ``forward`` and models.
+
+        Its ``load_weights`` must serve models that were loaded by the plain code before, and the other way
+        round; its ``training`` is asked for its passes and for ``frozen``, at the plain code's weights.
+
+        Raises:
+            ParameterError: a place or an option that this variant does not have.
+        """
+        raise ParameterError("this family knows no interventions")
 
     def training(self, device: str) -> Training:
         """The training task; optional for families that are only imported.

@@ -23,6 +23,7 @@ FACTS = {
     "state": str,  # its first word: declared, training, interrupted, stopped, trained, analyzed, damaged
     "checkpoints": int,
     "last_epoch": int,
+    "parent": str,
 }
 _CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|!=|=|<|>)\s*(\S.*?)\s*")
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from mi.errors import ParameterError
 
-TYPES = ("int", "float", "bool", "str", "strings")
+TYPES = ("int", "float", "bool", "str", "strings", "ints")
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
@@ -37,7 +37,8 @@ class TypedValue:
     """A value's type, default and bounds.
 
     Attributes:
-        type: one of ``int``, ``float``, ``bool``, ``str``, ``strings`` (a list of strings).
+        type: one of ``int``, ``float``, ``bool``, ``str``, ``strings`` (a list of strings),
+            ``ints`` (a list of whole numbers, each within the bounds).
         default: used when nothing is given; must itself be valid.
         description: one line for users.
         minimum: smallest allowed number, inclusive.
@@ -68,6 +69,7 @@ class TypedValue:
             "bool": "true or false",
             "str": "a string",
             "strings": "a list of strings",
+            "ints": "a list of whole numbers",
         }[self.type]
         low, high = self.minimum, self.maximum
         if low is not None and high is not None:
@@ -88,6 +90,9 @@ class TypedValue:
             bad = (self.minimum is not None and good < self.minimum) or (
                 self.maximum is not None and good > self.maximum
             )
+        if not bad and self.type == "ints":
+            low, high = self.minimum, self.maximum
+            bad = any((low is not None and n < low) or (high is not None and n > high) for n in good)
         if not bad and self.choices:
             bad = good not in self.choices
         if bad:
@@ -111,6 +116,8 @@ class TypedValue:
                 value = True if low in _TRUE else False if low in _FALSE else text
             elif self.type == "strings":
                 value = [part for part in text.split(",") if part]
+            elif self.type == "ints":
+                value = [int(part) for part in text.split(",") if part.strip()]
         except ValueError:
             pass  # left as text, which `check` refuses in words
         return self.check(name, value)
@@ -127,7 +134,12 @@ class TypedValue:
             return float(value) + 0.0 if math.isfinite(value) else None  # -0.0 is 0.0
         if self.type == "str":
             return value if isinstance(value, str) else None
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+        if not isinstance(value, list | tuple):
+            return None
+        if self.type == "ints":
+            whole = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+            return list(value) if whole else None
+        if not all(isinstance(v, str) for v in value):
             return None
         return list(value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from attrs import Factory, define, field
 
 from mi.domain.code import VariantCode
 from mi.domain.family import Family, load_family
+from mi.domain.intervention import SLUG, Intervention, checked, child_name, is_child_slug
 from mi.domain.jsonfile import Fields, read_json, write_json
+from mi.domain.naming import MAX_LENGTH
 from mi.domain.place import FAMILIES as FAMILIES
 from mi.domain.place import FAMILY_SCOPE as FAMILY_SCOPE
 from mi.domain.place import RESULTS as RESULTS
@@ -111,6 +113,7 @@ class Workspace:
                 v
                 for v in pool
                 if all(k in v.parameters and v.parameters[k] == x for k, x in parameters.items())
+                and not v.parent  # children share their parents' parameters, and go by name
             ]
         if len(matches) == 1:
             return matches[0]
@@ -149,6 +152,33 @@ class Workspace:
                 raise StoreError(f"{folder}: holds a variant with other parameters")
         return Variant(workspace=self, family=family, parameters=parameters, folder=folder)
 
+    def child(self, parent: Variant, slug: str, interventions: Sequence[Intervention]) -> Variant:
+        """A variant that does otherwise than ``parent``, whether or not it exists on disk.
+
+        Raises:
+            ParameterError: a slug or an intervention that cannot be.
+            StoreError: the folder of that name holds another variant.
+        """
+        if not is_child_slug(slug):
+            raise ParameterError(f"slug is {slug!r}, expected {SLUG}")
+        folder = parent.folder.with_name(child_name(parent.name, slug))
+        if len(folder.name) > MAX_LENGTH:
+            raise ParameterError(f"variant name {folder.name!r} has more than {MAX_LENGTH} characters")
+        child = Variant(
+            workspace=self,
+            family=parent.family,
+            parameters=parent.parameters,
+            folder=folder,
+            parent=parent.name,
+            interventions=(*parent.interventions, *checked(parent.code, interventions)),
+        )
+        checked(parent.code, child.interventions)
+        if child.exists:
+            stored = self._stored(parent.family, folder)
+            if stored.config() != child.config():
+                raise StoreError(f"{folder}: holds a variant with other interventions; give another slug")
+        return child
+
     def _stored(self, family: Family, folder: Path) -> Variant:
         path = folder / "config.json"
         config = Fields(read_json(path), path)
@@ -156,7 +186,14 @@ class Workspace:
             raise FormatError(path, "schema", config.data["schema"], f"{CONFIG_SCHEMA}")
         given = config.inner("parameters").data
         parameters = config.guard("parameters", lambda: family.complete(given))
-        return Variant(workspace=self, family=family, parameters=parameters, folder=folder)
+        return Variant(
+            workspace=self,
+            family=family,
+            parameters=parameters,
+            folder=folder,
+            parent=config.take("parent", str, "a variant's name", ""),
+            interventions=tuple(map(Intervention.read, config.items("interventions", default=[]))),
+        )
 
     def probe_names(self, family: Family) -> list[str]:
         """Names of a family's saved probes, sorted."""
@@ -264,6 +301,8 @@ class Variant:
     family: Family = field(repr=False)
     parameters: Mapping[str, Any]
     folder: Path
+    parent: str = ""
+    interventions: tuple[Intervention, ...] = ()
 
     @property
     def name(self) -> str:
@@ -280,6 +319,23 @@ class Variant:
         """The family's code bound to this variant's parameters."""
         return self.workspace.host.variant_code(self.family, self.parameters)
 
+    def code_at(self, epoch: int) -> VariantCode:
+        """The code as it is at the weights of ``epoch``: under the interventions that are at work there.
+
+        Raises:
+            ParameterError: the family's code does not know them (any more).
+        """
+        active = tuple(i for i, one in enumerate(self.interventions) if one.active(epoch))
+        if not active:
+            return self.code
+        if active not in self._under:
+            self._under[active] = self.code.under([self.interventions[i] for i in active])
+        return self._under[active]
+
+    @cached_property
+    def _under(self) -> dict[tuple[int, ...], VariantCode]:
+        return {}
+
     @property
     def exists(self) -> bool:
         """Whether the variant is declared on disk."""
@@ -287,10 +343,14 @@ class Variant:
 
     def save_config(self) -> None:
         """Write ``config.json``: what makes this folder a variant."""
-        write_json(
-            self.folder / "config.json",
-            {"schema": CONFIG_SCHEMA, "family": self.family.name, "parameters": dict(self.parameters)},
-        )
+        write_json(self.folder / "config.json", self.config())
+
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` holds."""
+        found = {"schema": CONFIG_SCHEMA, "family": self.family.name, "parameters": dict(self.parameters)}
+        if self.parent:
+            found |= {"parent": self.parent, "interventions": [one.json() for one in self.interventions]}
+        return found
 
     def probe(self, name: str | None = None) -> tuple[str, Probe]:
         """The name of a probe (the family's default when None is given), and it built for this variant."""

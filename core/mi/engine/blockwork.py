@@ -86,11 +86,13 @@ class BlockWork:
             if (sites and not read) or any(
                 item.analyzer.model or item.gradient_sites for item in items.values()
             ):
-                resident = self.passing.load(weights)
+                resident = self.passing.load(weights, checkpoint.epoch)
                 model = Model(resident, weights)
         except MiError as error:
             self.damaged(checkpoint.epoch, f"{checkpoint.path}: {error}")
             return
+        if self.differentiator is not None:
+            self.differentiator.code = self.bench.variant.code_at(checkpoint.epoch)
         moment = Moment(
             self.bench.subject,
             items,

@@ -49,14 +49,19 @@ class Resident:
     passes: int = 0
     held: tuple[Any, Any] | None = None
 
-    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+    def load(self, weights: Mapping[str, torch.Tensor], code: VariantCode | None = None) -> None:
         """Swap a checkpoint's weights in.
+
+        Args:
+            weights: the checkpoint's.
+            code: as it is at the checkpoint's epoch, from now on; None: as it was.
 
         Raises:
             CheckpointError: they do not fit.
         """
         import torch
 
+        self.code = code or self.code
         try:
             with torch.no_grad():
                 self.code.load_weights(self.model, weights)

@@ -41,12 +41,12 @@ class OnePass:
     _needed: Needed
     _outcome: Outcome
 
-    def load(self, weights: Mapping[str, torch.Tensor]) -> Resident:
-        """The model with a checkpoint's weights in it."""
+    def load(self, weights: Mapping[str, torch.Tensor], epoch: int) -> Resident:
+        """The model with the weights of ``epoch`` in it, under the interventions at work there."""
         start = time.perf_counter()
         resident = self._session.model(self._bench.variant, self._task.device, self._task.dtype)
         with timed("load", "swap weights in"):
-            resident.load(weights)
+            resident.load(weights, self._bench.variant.code_at(epoch))
         self._outcome.spent("load", start)
         return resident
 

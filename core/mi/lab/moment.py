@@ -67,7 +67,7 @@ class Moment:
         """
         model = self.variant.code.build_model(device)
         try:
-            self.variant.code.load_weights(model, self.weights(device))
+            self.variant.code_at(self.epoch).load_weights(model, self.weights(device))
         except (CheckpointError, RuntimeError, KeyError) as error:
             if str(self.checkpoint.path) in str(error):
                 raise

@@ -28,6 +28,7 @@ from mi.store.lock import variant_lock
 from mi.store.losses import read_losses
 from mi.store.switch import recover
 from mi.training.compare import KnownLosses, unlike
+from mi.training.inherit import Passes
 from mi.training.interrupt import Interrupt
 from mi.training.meter import Meter
 from mi.training.moments import moments
@@ -148,7 +149,7 @@ class _Retraining:
         self.wanted, self.progress, self.say = wanted, progress, say
         self.kept = {one.epoch for one in list_checkpoints(paths)}
         self.missing = [epoch for epoch in wanted if epoch not in self.kept]
-        self.device, self.code, self.family = device, variant.code, variant.family
+        self.device, self.variant = device, variant
         plugin = variant.workspace.host.record_of(variant.family.code)
         self.versions = versions(plugin.distribution if plugin else "")
         self.threads = torch.get_num_threads()
@@ -163,10 +164,11 @@ class _Retraining:
         if not self.missing:
             self.note(f"{self.id} has every checkpoint of {self.window} already")
             return self.summary()
-        self.training = self.code.training(self.device)
+        self.training = self.variant.code.training(self.device)
         self.optimizer = self.training.optimizer(list(self.training.weights.values()))
         self.losses = KnownLosses(read_losses(self.paths))
         self.meter = Meter(self.losses)
+        self.at = Passes(self.variant, self.training, self.device)
         self._warn()
         left = list(self.missing)
         while left:
@@ -259,7 +261,8 @@ class _Retraining:
 
     def _train(self, start: int, wanted: set[int], end: int, interrupt: Interrupt) -> None:
         moved, measured = time.monotonic(), self.losses.measured
-        for moment in moments(self.training, self.optimizer, self.generator, start, end, measured):
+        ways = (self.training, self.optimizer, self.generator)
+        for moment in moments(*ways, start, end, measured, self.at):
             epoch = moment.epoch
             self.meter.add(epoch, moment.loss, moment.metrics)
             if epoch in self.kept:

@@ -12,6 +12,7 @@ from mi.errors import ParameterError, StoreError
 from mi.store.checkpoints import list_checkpoints
 from mi.store.layout import VariantPaths
 from mi.store.lock import variant_lock
+from mi.training.inherit import Parent, Passes
 from mi.training.interrupt import Interrupt
 from mi.training.outcome import TrainingSummary
 from mi.training.record import TrainingRecord, read_record, versions
@@ -114,7 +115,8 @@ def train(
     Raises:
         ParameterError: an argument that means nothing here, or a family without training.
         StoreError: the variant exists and ``resume`` is not given; another process writes it; the folder
-            cannot be written.
+            cannot be written; a child whose parent is not trained.
+        InheritanceError: a child does not come out as its parent before they differ.
         DivergedError: the loss is no finite number; the variant stays as it was at its last checkpoint.
         TrainingInterrupted: Ctrl-C; the state is saved.
     """
@@ -128,7 +130,9 @@ def train(
         before = read_record(paths)
         if not resume:
             _refuse_existing(variant.id, paths, before)
-        record = settings.record(variant, training, before)
+        parent = Parent(variant) if variant.parent else None
+        new = parent is not None and (before is None or before.reached < 0)
+        record = settings.record(variant, training, parent.defaults() if new and parent else before)
         if before is not None and before.reached > record.epochs:
             raise ParameterError(
                 f"epochs is {record.epochs}, but {variant.id} is trained to epoch {before.reached} already"
@@ -138,6 +142,12 @@ def train(
             run.note(f"{variant.id} is trained already; --epochs trains it longer")
             return run.summary(record.epochs)
         variant.save_config()
+        if variant.interventions:
+            run.at = Passes(variant, training, device)
+        if parent is not None:
+            run.proof = parent.proved
+            if new:
+                before = run.inherit(parent)
         start = run.begin(before)
         return run.go(start, interrupt)
 

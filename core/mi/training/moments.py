@@ -37,6 +37,7 @@ def moments(
     start: int,
     last: int,
     evaluated: Callable[[int], bool],
+    at: Callable[[int], Training] | None = None,
 ) -> Iterator[Moment]:
     """Epochs ``start`` to ``last``; the step to the next is taken when the next is asked for.
 
@@ -45,19 +46,23 @@ def moments(
         optimizer, generator: in the state that belongs to them.
         start, last: the first and the last epoch given.
         evaluated: whether the evaluation sets are measured at an epoch.
+        at: the training whose passes count at an epoch; ``training`` itself by default.
     """
     import torch
 
     for epoch in range(start, last + 1):
         drawn = generator.get_state()
-        passed = training.training_pass(training.weights, epoch, generator)
+        now = training if at is None else at(epoch)
+        passed = now.training_pass(training.weights, epoch, generator)
         metrics = dict(passed.metrics)
         if evaluated(epoch):
             with torch.no_grad():
-                metrics |= training.evaluate(training.weights)
+                metrics |= now.evaluate(training.weights)
         yield Moment(epoch, drawn, passed.loss.detach(), metrics)
         if epoch == last:
             return
         optimizer.zero_grad()
         passed.loss.backward()  # type: ignore[no-untyped-call]
+        for name in now.frozen:
+            training.weights[name].grad = None  # the optimizer leaves it, and its state, as they are
         optimizer.step()

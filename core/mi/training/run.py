@@ -15,11 +15,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from mi.domain.schedule import checkpoint_epochs
 from mi.numerics import exactly
 from mi.store.checkpoints import list_checkpoints, save_tensors
 from mi.store.files import drop_partials
 from mi.store.layout import VariantPaths
+from mi.store.losses import LossHistory
+from mi.training.inherit import Parent, Proof
 from mi.training.interrupt import Interrupt
 from mi.training.meter import Meter
 from mi.training.moments import moments
@@ -51,8 +55,6 @@ class Run:
     ) -> None:
         import torch
 
-        from mi.store.losses import LossHistory
-
         self.id, self.paths, self.record, self.training = id, paths, record, training
         self.progress, self.say = progress, say
         self.notes: list[str] = []
@@ -63,12 +65,25 @@ class Run:
         self.losses = LossHistory(paths, training.metrics, record.epochs)
         self.meter = Meter(self.losses)
         self.start, self._clock, self._before = record.epochs, time.perf_counter(), record.seconds
+        self.at: Callable[[int], Training] | None = None  # whose passes count, under interventions
+        self.proof: Proof | None = None  # compares a checkpoint with a parent's
 
     def note(self, sentence: str) -> None:
         """Say a sentence and keep it for the summary."""
         self.notes.append(sentence)
         if self.say is not None:
             self.say(sentence)
+
+    def inherit(self, parent: Parent) -> TrainingRecord:
+        """Take over what a child shares with its parent; the record to go on from."""
+        drop_partials(self.paths)
+        self._write("training")  # so that after a kill --resume does this again
+        epoch = parent.bequeath(self.paths, self.training, self.record)
+        if epoch < 0 < parent.first:
+            self.note(f"{parent.id} has no state at or before epoch {parent.first}: trained from epoch 0")
+        self.losses = LossHistory(self.paths, self.training.metrics, self.record.epochs)
+        self.meter = Meter(self.losses)
+        return evolve(parent.record, reached=epoch)
 
     def begin(self, before: TrainingRecord | None) -> int:
         """Restore what there is and record the start; the epoch to begin at."""
@@ -101,7 +116,8 @@ class Run:
             DivergedError, TrainingInterrupted: see :func:`mi.training.loop.train`.
         """
         last, moved = self.record.epochs, time.monotonic()
-        for moment in moments(self.training, self.optimizer, self.generator, start, last, self._evaluated):
+        ways = (self.training, self.optimizer, self.generator)
+        for moment in moments(*ways, start, last, self._evaluated, self.at):
             epoch = moment.epoch
             self.meter.add(epoch, moment.loss, moment.metrics)
             if epoch in self.kept:
@@ -154,6 +170,8 @@ class Run:
             self.progress(epoch, self.record.epochs, self.meter.latest)
 
     def _keep(self, epoch: int, drawn: torch.Tensor) -> None:
+        if self.proof is not None:
+            self.proof(epoch, self.training.weights)
         self.losses.save()
         self._save_state(epoch, drawn)
         metadata = {"format": CHECKPOINT_FORMAT, "epoch": str(epoch)}
