@@ -64,7 +64,7 @@ class ModularTransformer(ModularPairs):
         from mi_modular_arithmetic.weights import check_weights, shapes
 
         check_weights(weights, shapes(self.parameters))
-        model.load_state_dict(bridge_state(weights, self.design), strict=True)
+        model.load_state_dict(bridge_state(self.edited(weights), self.design), strict=True)
 
     def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
         """Logits at the last position (rows, 1, n), differentiable.
@@ -80,6 +80,7 @@ class ModularTransformer(ModularPairs):
         equals = self.group.size
         if tokens.ndim != 2 or tokens.shape[1] != 3:
             raise ParameterError(f"tokens are {tuple(tokens.shape)}, expected rows of (a, b, '=' = {equals})")
+        weights = self.edited(weights)
         if not self.design.factorizes:
             return last_logits(weights, tokens, self.design).unsqueeze(1)
         logits = quick_logits(weights, tokens[:, 0], tokens[:, 1], self.design)
@@ -93,11 +94,18 @@ class ModularTransformer(ModularPairs):
         from mi_modular_arithmetic.transformer import quick_logits
         from mi_modular_arithmetic.weights import initialize
 
-        return full_batch_training(
+        made = full_batch_training(
             self.parameters,
             initialize(self.parameters, device),
-            partial(quick_logits, design=self.design),
+            self.read(partial(quick_logits, design=self.design)),
             self.answers(),
             self.mask,
             device,
         )
+        return self.intervened(made)
+
+    def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of the weights."""
+        from mi_modular_arithmetic.weights import shapes
+
+        return shapes(self.parameters)

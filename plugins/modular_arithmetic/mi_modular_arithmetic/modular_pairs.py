@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mi.domain.code import VariantCode
 from mi.errors import ParameterError
 from mi_modular_arithmetic.data import check_split, train_mask
+from mi_modular_arithmetic.interventions import Intervened
 from mi_modular_arithmetic.primes import is_prime, nearest_primes
 from mi_modular_arithmetic.tasks import Group, group_of
 
 
-class ModularPairs(VariantCode):
+class ModularPairs(Intervened):
     """A task modulo p, whatever the network."""
 
     @classmethod

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mi.domain.code import Training, VariantCode
+from mi.domain.code import Training
 from mi.errors import ParameterError
+from mi_modular_arithmetic.interventions import Intervened
 
 if TYPE_CHECKING:
     import torch
 
 
-class PairNetwork(VariantCode):
+class PairNetwork(Intervened):
     """One hidden layer over the tokens (a, b), n of each; see :mod:`.mlp`.
 
     Attributes:
@@ -53,7 +54,7 @@ class PairNetwork(VariantCode):
         from mi_modular_arithmetic.weights import check_weights
 
         check_weights(weights, shapes(self.inputs, self.order, self.parameters))
-        model.load_state_dict(dict(weights), strict=True)
+        model.load_state_dict(dict(self.edited(weights)), strict=True)
 
     def forward(self, weights: Mapping[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
         """Logits (rows, 1, n), differentiable.
@@ -66,7 +67,7 @@ class PairNetwork(VariantCode):
         if tokens.ndim != 2 or tokens.shape[1] != 2:
             raise ParameterError(f"tokens are {tuple(tokens.shape)}, expected rows of two")
         activation = self.parameters["activation"]
-        return pair_logits(weights, tokens[:, 0], tokens[:, 1], activation).unsqueeze(1)
+        return pair_logits(self.edited(weights), tokens[:, 0], tokens[:, 1], activation).unsqueeze(1)
 
     def training(self, device: str) -> Training:
         """Full-batch AdamW on the training pairs; loss and accuracy on both sets."""
@@ -74,11 +75,18 @@ class PairNetwork(VariantCode):
         from mi_modular_arithmetic.mlp import initialize, pair_logits
 
         activation = self.parameters["activation"]
-        return full_batch_training(
+        made = full_batch_training(
             self.parameters,
             initialize(self.inputs, self.order, self.parameters, device),
-            lambda weights, a, b: pair_logits(weights, a, b, activation),
+            self.read(lambda weights, a, b: pair_logits(weights, a, b, activation)),
             self.answers(),
             self.train_pairs(),
             device,
         )
+        return self.intervened(made)
+
+    def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of the weights."""
+        from mi_modular_arithmetic.mlp import shapes
+
+        return shapes(self.inputs, self.order, self.parameters)

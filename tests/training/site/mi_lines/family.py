@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 from mi.domain.code import Training, TrainingPass, VariantCode
+from mi.domain.intervention import Intervention, InterventionKind
 from mi.domain.probe import Rows
+from mi.domain.values import TypedValue
+from mi.errors import ParameterError
 
 
 class Lines(VariantCode):
+    at_work: tuple[Intervention, ...] = ()
+
     def axes(self) -> Mapping[str, np.ndarray]:
         return {}
 
@@ -28,6 +34,24 @@ class Lines(VariantCode):
     def load_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
+    def intervention_kinds(self) -> Mapping[str, InterventionKind]:
+        return {
+            "freeze": InterventionKind(description="No step changes these.", where="names of weights"),
+            "scale": InterventionKind(
+                description="The matrix counts so many times.",
+                where="nothing",
+                options={"gain": TypedValue(type="float", default=1.0, minimum=0)},
+            ),
+        }
+
+    def under(self, interventions: Sequence[Intervention]) -> Lines:
+        code = copy(self)
+        code.at_work = tuple(interventions)
+        for one in interventions:
+            if one.kind == "freeze" and set(one.where) - {"matrix", "offset"}:
+                raise ParameterError(f"{', '.join(one.where)} to freeze, expected matrix or offset")
+        return code
+
     def training(self, device: str) -> Training:
         import torch
 
@@ -40,7 +64,11 @@ class Lines(VariantCode):
         }
 
         def error(weights: Mapping[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return (x @ weights["matrix"] + weights["offset"] - y).square().mean()
+            matrix = weights["matrix"]
+            for one in self.at_work:
+                if one.kind == "scale":
+                    matrix = matrix * one.options["gain"]
+            return (x @ matrix + weights["offset"] - y).square().mean()
 
         def one_pass(weights: Mapping[str, torch.Tensor], step: int, generator: Any) -> TrainingPass:
             time.sleep(p["pause"])
@@ -61,4 +89,5 @@ class Lines(VariantCode):
             optimizer=optimizer,
             metrics=("train_loss", "test_loss"),
             generator_seed=p["seed"] + 1,
+            frozen=frozenset(n for one in self.at_work if one.kind == "freeze" for n in one.where),
         )
