@@ -60,6 +60,9 @@ WAITING = {
     "transformer_library.copying_score": {
         "linalg_eig": "of matrices that are not symmetric: found on the host, whatever the device"
     },
+    "geometry_library.top_curvature": {
+        "_local_scalar_dense": "found step by step; each looks whether it is near enough"
+    },
     "modular_arithmetic.progress_measures": {
         "_local_scalar_dense": "on the CPU alone: whether exponentials underflow decides between two formulas"
     },

@@ -19,14 +19,16 @@ def sizes_of(bench: Bench, item: Item, epochs: int = 1) -> dict[str, int]:
     """What a cost may depend on: name -> whole number.
 
     The length of each of the family's dimensions, of the probe's axes and of the analyzer's own coordinates
-    under its name; ``row``, the probe's rows; ``epoch``, the checkpoints that one call sees; and the
-    variant's whole-number parameters under theirs, where no dimension has the name.
+    under its name; ``row``, the probe's rows; ``epoch``, the checkpoints that one call sees; ``numbers``, how
+    many a checkpoint's floating-point tensors hold; and the variant's whole-number parameters under theirs,
+    where no dimension has the name.
     """
     subject = bench.subject
     whole = {n: v for n, v in subject.parameters.items() if isinstance(v, int) and not isinstance(v, bool)}
     named = {**subject.dimensions, **subject.probe.axes, **own_coordinates(item, subject)}
     lengths = {name: len(values) for name, values in named.items()}
-    return {**whole, **lengths, "row": len(subject.probe), "epoch": epochs}
+    numbers = sum(math.prod(shape) for shape in subject.weights.values())
+    return {**whole, **lengths, "row": len(subject.probe), "epoch": epochs, "numbers": numbers}
 
 
 def declared_cost(bench: Bench, item: Item, epochs: int = 1) -> float | None:

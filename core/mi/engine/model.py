@@ -127,6 +127,23 @@ class Model:
         parts = [resident.code.forward(weights, rows[some]) for some in evenly(len(rows), most)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def row_losses(
+        self, weights: Mapping[str, torch.Tensor], tokens: Any, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The family's loss of each row, from one pass of :meth:`forward`, and with its errors.
+
+        Under ``torch.enable_grad()`` it can be differentiated by those weights that ask for it.
+
+        Args:
+            weights: as of :meth:`forward`.
+            tokens: int64, (rows, n_ctx), on ``device``.
+            labels: int64, (rows,), on ``device``; None where the probe has none.
+
+        Returns:
+            (rows,)
+        """
+        return self.resident.code.row_losses(self.forward(weights, tokens), tokens, labels)
+
     def mend(self) -> list[str]:
         """What the analyzer left changed of the model, in words; it is put back."""
         if self._before is None:

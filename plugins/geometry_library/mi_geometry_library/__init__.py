@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Clouds": "clouds",
     "Components": "pca",
+    "Eigen": "power",
     "Fisher": "clouds",
     "Path": "paths",
     "PathSums": "paths",
@@ -23,6 +24,8 @@ _PUBLIC = {
     "class_clouds": "clouds",
     "entropy_rank": "spectra",
     "epoch_weights": "paths",
+    "filter_normalized": "directions",
+    "filter_norms": "directions",
     "fisher": "clouds",
     "fit_quadric": "surface",
     "participation_of": "spectra",
@@ -31,17 +34,20 @@ _PUBLIC = {
     "path_sums": "paths",
     "principal_components": "pca",
     "product_singular_values": "spectra",
+    "random_direction": "directions",
     "signal_to_noise": "clouds",
     "singular_values": "spectra",
     "speed": "paths",
     "squared_distances": "distances",
     "stable_rank": "spectra",
+    "top_eigenvalue": "power",
     "turning": "paths",
 }
 
 __all__ = [
     "Clouds",
     "Components",
+    "Eigen",
     "Fisher",
     "Path",
     "PathSums",
@@ -54,6 +60,8 @@ __all__ = [
     "class_clouds",
     "entropy_rank",
     "epoch_weights",
+    "filter_normalized",
+    "filter_norms",
     "fisher",
     "fit_quadric",
     "participation_of",
@@ -62,11 +70,13 @@ __all__ = [
     "path_sums",
     "principal_components",
     "product_singular_values",
+    "random_direction",
     "signal_to_noise",
     "singular_values",
     "speed",
     "squared_distances",
     "stable_rank",
+    "top_eigenvalue",
     "turning",
 ]
 
@@ -77,6 +87,9 @@ if TYPE_CHECKING:
     from mi_geometry_library.clouds import class_clouds as class_clouds
     from mi_geometry_library.clouds import fisher as fisher
     from mi_geometry_library.clouds import signal_to_noise as signal_to_noise
+    from mi_geometry_library.directions import filter_normalized as filter_normalized
+    from mi_geometry_library.directions import filter_norms as filter_norms
+    from mi_geometry_library.directions import random_direction as random_direction
     from mi_geometry_library.distances import by_difference as by_difference
     from mi_geometry_library.distances import circularity as circularity
     from mi_geometry_library.distances import squared_distances as squared_distances
@@ -91,6 +104,8 @@ if TYPE_CHECKING:
     from mi_geometry_library.pca import aligned as aligned
     from mi_geometry_library.pca import alignment as alignment
     from mi_geometry_library.pca import principal_components as principal_components
+    from mi_geometry_library.power import Eigen as Eigen
+    from mi_geometry_library.power import top_eigenvalue as top_eigenvalue
     from mi_geometry_library.spectra import entropy_rank as entropy_rank
     from mi_geometry_library.spectra import participation_of as participation_of
     from mi_geometry_library.spectra import participation_ratio as participation_ratio

@@ -1,4 +1,4 @@
-"""What this distribution contributes to `mi`: the path of the weights through training, for every family.
+"""What this distribution contributes to `mi`, for every family: the path of the weights, the loss around it.
 
 Light, so that listing plugins costs no second. It knows no task and no architecture.
 """
@@ -11,6 +11,7 @@ from mi.domain.output import Output
 from mi.domain.values import Option
 from mi.domain.visualization import Field, Visualization
 from mi.hookspecs import hookimpl
+from mi_geometry_library.declare_sharpness import AROUND, CURVATURE, SHARPNESS, TOP_CURVATURE
 
 _VIEWS = "mi_geometry_library.views"
 GRADIENTS = "core.weight_gradients"
@@ -163,13 +164,13 @@ PULLS = Visualization(
 )
 
 
-VIEWS = (PATH, SPEED, TURNING, NORMS, PULLS)
+VIEWS = (PATH, SPEED, TURNING, NORMS, PULLS, AROUND, CURVATURE)
 
 
 @hookimpl
 def analyze(family: Family) -> list[Analyzer]:
     """Offered to every family."""
-    return [PARAMETER_PATH]
+    return [PARAMETER_PATH, SHARPNESS, TOP_CURVATURE]
 
 
 @hookimpl

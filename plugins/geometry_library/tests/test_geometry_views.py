@@ -9,13 +9,13 @@ pytest.importorskip("mi")
 
 import xarray as xr
 
-from mi.errors import UnknownNameError
+from mi.errors import ParameterError, UnknownNameError
 from mi.views.context import FigureContext, epoch_range
 from mi.views.data import ViewData
 from mi.views.frames import FrameSet, make_frames
 from mi.views.palettes import ColorBook
 from mi.views.sources import current_sources
-from mi_geometry_library.plugin import GRADIENTS, PARAMETER_PATH, VIEWS
+from mi_geometry_library.plugin import GRADIENTS, PARAMETER_PATH, SHARPNESS, TOP_CURVATURE, VIEWS
 from mi_geometry_library.views import SHOWN
 
 EPOCHS = (0, 100, 1000)
@@ -40,6 +40,18 @@ PULLS = xr.Dataset(
     coords={"epoch": list(EPOCHS), "weight": NAMES},
 )
 
+AROUND = xr.Dataset(
+    {
+        "loss": (("epoch", "subset", "radius", "direction"), random.rand(3, 2, 2, 5) + 1),
+        "base": (("epoch", "subset"), random.rand(3, 2) + 0.1),
+    },
+    coords={"epoch": list(EPOCHS), "subset": ["train", "test"], "radius": [0.1, 0.2], "direction": range(5)},
+)
+CURVED = xr.Dataset(
+    {"eigenvalue": ("epoch", [1.0, 20.0, 3.0]), "residual": ("epoch", [0.5, 0.001, 0.02])},
+    coords={"epoch": list(EPOCHS)},
+)
+
 
 def draw(name: str, parameters: dict[str, Any] | None = None, **options: Any) -> tuple[FrameSet, Any]:
     from mi.domain.values import check_options
@@ -47,14 +59,14 @@ def draw(name: str, parameters: dict[str, Any] | None = None, **options: Any) ->
 
     visualization = next(v for v in VIEWS if v.id == f"geometry_library.{name}")
     chosen = check_options(name, visualization.options, options)
-    artifacts = {PARAMETER_PATH.id: PATHS, GRADIENTS: PULLS}
+    artifacts = {PARAMETER_PATH.id: PATHS, GRADIENTS: PULLS, SHARPNESS.id: AROUND, TOP_CURVATURE.id: CURVED}
     data = ViewData(
         variant="family/variant",
         parameters=parameters or {},
         dimensions={},
         epochs=np.array(EPOCHS),
         artifacts={id: artifacts[id] for id in visualization.reads},
-        per_checkpoint=frozenset({GRADIENTS} & set(visualization.reads)),
+        per_checkpoint=frozenset({GRADIENTS, SHARPNESS.id, TOP_CURVATURE.id} & set(visualization.reads)),
         losses=None,
         probe_name="full",
         build_probe=lambda: pytest.fail("no probe is read"),
@@ -117,3 +129,27 @@ def test_the_pulls_are_measured_in_units_of_the_variant_s_weight_decay() -> None
     assert len(figure.children) == 2
     without = draw("loss_and_decay", {"weight_decay": 0.0})[0].static["ratio"]
     np.testing.assert_allclose(without["W_E"], PULLS["ratio"].sel(weight="W_E"))
+
+
+@pytest.mark.parametrize(("radius", "index"), [(0, 1), (1, 0), (2, 1)])
+def test_the_loss_around_the_weights_is_drawn_as_quantiles_over_directions(radius: int, index: int) -> None:
+    frames, plot = draw("sharpness", radius=radius)
+    lines = frames.static["lines"]
+    for s, subset in enumerate(("train", "test")):
+        loss = AROUND["loss"].values[:, s, index]
+        np.testing.assert_allclose(lines[f"{subset}|median"], np.median(loss, axis=-1))
+        np.testing.assert_allclose(lines[f"{subset}|lowest"], loss.min(axis=-1))
+        np.testing.assert_allclose(lines[f"{subset}|highest"], loss.max(axis=-1))
+        np.testing.assert_allclose(lines[f"{subset}|base"], AROUND["base"].values[:, s])
+    assert plot.y_range.start <= AROUND["base"].values.min() and plot.y_range.end >= 2 * 0.9
+    bands = [r for r in plot.renderers if type(r.glyph).__name__ == "VArea"]
+    assert len(bands) == 4, "two for each subset"
+    with pytest.raises(ParameterError, match="radius is 3, expected at most 2"):
+        draw("sharpness", radius=3)
+
+
+def test_an_eigenvalue_that_did_not_converge_is_marked() -> None:
+    frames, layout = draw("top_curvature", tolerance=0.01)
+    np.testing.assert_allclose(frames.static["eigenvalue"]["unconverged"], [1.0, np.nan, 3.0])
+    np.testing.assert_allclose(frames.static["residual"]["residual"], [0.5, 0.001, 0.02])
+    assert [type(plot.y_scale).__name__ for plot in layout.children] == ["LogScale", "LogScale"]
