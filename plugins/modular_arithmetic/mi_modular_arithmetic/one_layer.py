@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -37,18 +38,58 @@ def pair_logits(
     Returns:
         (rows, n)
     """
-    W_E, W_pos, W_K, W_V = (weights[n] for n in ("W_E", "W_pos", "W_K", "W_V"))
-    heads, _, d_head = W_K.shape
-    numbers, equals = W_E[:-1], W_E[-1] + W_pos[2]  # (n, d), (d,)
+    read = residuals(weights)
+    return scored_logits(weights, read, score_tables(weights, read), a, b, activation)
+
+
+class Residuals(NamedTuple):
+    """What attention reads of tokens: ``first``, ``second`` (n, d) by operand, ``equals`` (d,) of '='."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    equals: torch.Tensor
+
+
+class Scores(NamedTuple):
+    """Scores from '=', of each token: ``first``, ``second`` (n, heads) by operand, ``equals`` (heads,)."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    equals: torch.Tensor
+
+
+def residuals(weights: Mapping[str, torch.Tensor]) -> Residuals:
+    """Embedding and position of each token; tokens in their own order."""
+    W_E, W_pos = weights["W_E"], weights["W_pos"]
+    return Residuals(W_E[:-1] + W_pos[0], W_E[:-1] + W_pos[1], W_E[-1] + W_pos[2])
+
+
+def score_tables(weights: Mapping[str, torch.Tensor], read: Residuals) -> Scores:
+    """The attention scores of '=' before the softmax, once a token."""
+    W_K = weights["W_K"]
     # (h, d): what a residual vector is multiplied with to give its score with '=' as query
-    key = torch.einsum("hdk,d,hek->he", weights["W_Q"], equals, W_K) / math.sqrt(d_head)
+    key = torch.einsum("hdk,d,hek->he", weights["W_Q"], read.equals, W_K) / math.sqrt(W_K.shape[-1])
+    return Scores(read.first @ key.T, read.second @ key.T, read.equals @ key.T)
+
+
+def scored_logits(
+    weights: Mapping[str, torch.Tensor],
+    read: Residuals,
+    tables: Scores,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    activation: Callable[[torch.Tensor], torch.Tensor] = torch.relu_,
+) -> torch.Tensor:
+    """As :func:`pair_logits`, with scores that are given."""
+    W_V = weights["W_V"]
+    heads, _, d_head = W_V.shape
+    first, second, equals = read
     values = W_V.transpose(0, 1).flatten(1)  # (d, h*k)
-    first, second = numbers + W_pos[0], numbers + W_pos[1]  # (n, d)
     scores = torch.stack(
         [
-            F.embedding(a, first @ key.T),
-            F.embedding(b, second @ key.T),
-            (equals @ key.T).expand(len(a), heads),
+            F.embedding(a, tables.first),
+            F.embedding(b, tables.second),
+            tables.equals.expand(len(a), heads),
         ]
     )  # (3, rows, h)
     pattern = scores.softmax(dim=0).unsqueeze(-1)  # (3, rows, h, 1)

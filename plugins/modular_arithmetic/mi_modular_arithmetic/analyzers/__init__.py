@@ -22,6 +22,7 @@ from mi_modular_arithmetic.analyzers.declare_geometry import (
     GROUP_GEOMETRY,
     at_neurons_alone,
 )
+from mi_modular_arithmetic.analyzers.declare_gradients import GRADIENT_SPECTRUM
 from mi_modular_arithmetic.analyzers.declare_variants import FREQUENCY_SETS, GROK_SUMMARY
 from mi_modular_arithmetic.analyzers.declare_weights import FREQUENCY_BOARD, PAIR_PARTS, PHASE_ALIGNMENT
 
@@ -36,6 +37,7 @@ __all__ = [
     "FREQUENCY_ABLATION",
     "FREQUENCY_BOARD",
     "FREQUENCY_SETS",
+    "GRADIENT_SPECTRUM",
     "GRADUATION",
     "GROK_SUMMARY",
     "GROUP_GEOMETRY",
@@ -69,4 +71,5 @@ ANALYZERS = (
     CLASS_GEOMETRY,
     CLASS_POSITIONS,
     GROUP_GEOMETRY,
+    GRADIENT_SPECTRUM,
 )

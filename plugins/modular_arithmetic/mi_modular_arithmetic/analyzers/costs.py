@@ -134,3 +134,13 @@ def group_geometry(n: Sizes, **options: Any) -> float:
     """Inner products of the columns of a group, which together are all neurons, and their decomposition."""
     width = n.get("feature", 2 * n["residue"])
     return n["epoch"] * (4.0 * n["neuron"] * width**2 + 10.0 * n["freq"] * width**3 / 8)
+
+
+def gradient_spectrum(n: Sizes, **options: Any) -> float:
+    """Spectra of gradients and weights, what neurons read of both, a pass there and back."""
+    d, M, N = n.get("feature", n["neuron"]), n["neuron"], n["residue"]
+    heads, k = n.get("head", 0), n.get("d_head", 0)
+    read = 2.0 * heads * (N * d * k + k * d * M + N * k * M) + heads * N * N * 3 * EXP
+    spectra = 2.0 * N * N * (2 * d + 2 * heads + 2 * M)
+    again = 2 * _pass(n) + _verdict(n) if heads else 0.0
+    return 2 * (read + spectra) + again

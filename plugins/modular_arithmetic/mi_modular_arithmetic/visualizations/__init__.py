@@ -27,6 +27,7 @@ from mi_modular_arithmetic.visualizations.declare_circuit import (
     WEIGHTS,
 )
 from mi_modular_arithmetic.visualizations.declare_geometry import GEOMETRY
+from mi_modular_arithmetic.visualizations.declare_gradients import GRADIENT_COSINE, GRADIENT_MAP
 from mi_modular_arithmetic.visualizations.declare_weights import (
     ATTENTION_HISTORY,
     BOARD,
@@ -45,6 +46,8 @@ VISUALIZATIONS = (
     ABLATION_MAP,
     ABLATION_BARS,
     HEADS,
+    GRADIENT_MAP,
+    GRADIENT_COSINE,
     PHASE_SCATTER,
     MISALIGNMENT,
     PHASE_SPREAD,

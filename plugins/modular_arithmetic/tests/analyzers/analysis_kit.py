@@ -1,6 +1,7 @@
 """Runs the real analyzers on data made by hand, with what they declare and nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from mi.domain.analyzer import Analyzer
 from mi.domain.probe import Probe
 from mi.domain.values import check_options
 from mi.engine.data import CheckpointData, Subject, TrajectoryData
+from mi.engine.gradients import Gradients
 from mi.refs import resolve
 from mi_fourier_library.plugin import WEIGHT_SPECTRUM
 from mi_modular_arithmetic.analyzers import ANALYZERS
+from mi_modular_arithmetic.losses import cross_entropy
+from mi_modular_arithmetic.one_layer import pair_logits
 from mi_modular_arithmetic.tasks import Group
 
 BY_ID: dict[str, Analyzer] = {a.id.split(".")[1]: a for a in (*ANALYZERS, WEIGHT_SPECTRUM)}
@@ -148,11 +152,24 @@ def analyze(
         derive=derive,
         model=LiteralModel(activation) if analyzer.model else None,  # type: ignore[arg-type]
     )
+    if analyzer.gradients:
+        data.differentiate = partial(train_gradients, data)
     with torch.no_grad():
         found = resolve(analyzer.function)(data, **values)
     found = {key: np.asarray(value) for key, value in found.items()}
     check_shapes(analyzer, whole, found, values)
     return found
+
+
+def train_gradients(data: CheckpointData, rows: str) -> Gradients:
+    """What the engine gives: gradients of the mean cross-entropy over the rows of a mask, by weights."""
+    some = torch.as_tensor(data.probe.masks[rows])
+    a, b = (data.tokens[some, i] for i in range(2))
+    with torch.enable_grad():
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in data.weights.items()}
+        loss = cross_entropy(pair_logits(leaves, a, b), data.labels[some])
+        found = torch.autograd.grad(loss, list(leaves.values()))
+    return Gradients(loss.detach(), dict(zip(leaves, found, strict=True)), {})
 
 
 def trajectory(

@@ -142,3 +142,15 @@ def test_residues_show_the_chosen_pairs() -> None:
     for pairs, name in (("test", "residue_accuracy_test"), ("all", "residue_accuracy")):
         frame = draw(M + "residue_accuracy", pairs=pairs).frames.exact(100)["accuracy"]
         np.testing.assert_allclose(frame["y"], stored[name], rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("quantity", ["share", "energy"])
+def test_the_gradient_is_drawn_at_the_place_chosen(quantity: str) -> None:
+    found = artifacts()["modular_arithmetic.gradient_spectrum"]
+    for place in ("embedding", "attention", "input", "output"):
+        drawn = draw("modular_arithmetic.gradient_map", place=place, quantity=quantity)
+        expected = found[quantity].sel(place=place).values.T  # (freq, epochs)
+        np.testing.assert_allclose(drawn.frames.static["gradient"], expected, rtol=1e-6)
+    lines = draw("modular_arithmetic.gradient_cosine").frames.static["lines"]
+    np.testing.assert_allclose(lines["input"], found["cosine"].sel(place="input"))
+    assert list(lines) == ["epoch", "embedding", "attention", "input", "output"]
