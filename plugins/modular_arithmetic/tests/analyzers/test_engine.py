@@ -118,3 +118,14 @@ def test_the_default_report_draws_every_panel(analyzed: Analyzed) -> None:
     assert len(page.cards) == len(report.panels) >= 8
     assert report.panels[0].visualization == "core.losses"
     assert {card.visualization: card.sentence for card in page.cards if card.state != "ok"} == {}
+
+
+def test_an_initialization_is_a_variant_of_no_epochs(analyzed: Analyzed) -> None:
+    workspace = analyzed[0].workspace
+    variant = workspace.declare(workspace.family(FAMILY), {**SMALL, "seed": 1})
+    train(variant, epochs=0, schedule="0")
+    summary = analyze([variant], analyzers=["modular_arithmetic.gradient_spectrum"])
+    assert summary.failures == [] and summary.total.forward_passes == 0
+    stored = group(variant, "modular_arithmetic.gradient_spectrum").load()
+    assert stored["epoch"].values.tolist() == [0]
+    np.testing.assert_allclose(stored["share"].sum(dim="freq"), 1, rtol=1e-5)
