@@ -49,7 +49,9 @@ def sharpness(
     """
     import torch
 
-    rows = [torch.as_tensor(every).to(data.device) for every in subsets(data.probe).values()]
+    rows = [
+        torch.as_tensor(every).to(data.device, non_blocking=True) for every in subsets(data.probe).values()
+    ]
     tokens, labels = data.tokens, None if data.probe.labels is None else data.labels
     moving = floating(data.weights)
     shapes = {name: tuple(tensor.shape) for name, tensor in moving.items()}
@@ -78,7 +80,7 @@ def top_curvature(
     gradients = data.gradients(rows)
     hessian = Hessian(data, rows)
     drawn = np.random.Generator(np.random.PCG64(seed)).standard_normal(hessian.size)
-    start = torch.as_tensor(drawn).to(data.device)
+    start = torch.as_tensor(drawn).to(data.device, non_blocking=True)
     found = top_eigenvalue(hessian, start, iterations, tolerance)
     gradient = hessian.flat([gradients.weights[name] for name in hessian.names])
     length = gradient.norm()
@@ -114,7 +116,7 @@ class Hessian:
         probe = data.probe
         every = np.flatnonzero(probe.masks[rows]) if rows else np.arange(len(probe))
         self.data, self.count = data, len(every)
-        indices = torch.as_tensor(every).to(data.device)
+        indices = torch.as_tensor(every).to(data.device, non_blocking=True)
         self.batches = [
             (
                 data.tokens.index_select(0, some),

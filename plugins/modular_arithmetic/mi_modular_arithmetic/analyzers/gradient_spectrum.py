@@ -68,7 +68,7 @@ def score_gradients(data: CheckpointData) -> Pair:
     The gradient in the score of number x at position j is summed over all training pairs that have x there:
     what a change of that one entry would do. A pass of its own over the training pairs, from the scores on.
     """
-    train = torch.as_tensor(np.flatnonzero(data.probe.masks["train"])).to(data.device)
+    train = torch.as_tensor(np.flatnonzero(data.probe.masks["train"])).to(data.device, non_blocking=True)
     tokens, labels = data.tokens.index_select(0, train), data.labels.index_select(0, train)
     # Copies, for the checkpoint's own tensors were made where no graph can begin.
     W = {name: tensor.clone() for name, tensor in data.weights.items()}
