@@ -69,3 +69,21 @@ def test_links_between_pages_lead_somewhere() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_lines_of_prose_are_at_most_120_wide() -> None:
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("plugins/*/README.md")]
+    pages += [*ROOT.glob("examples/*/README.md")]
+    wide = []
+    for page in pages:
+        if page.parent.name == "reference":
+            continue  # made from docstrings
+        prose = re.sub(
+            r"^```.*?^```$", lambda m: "\n" * m[0].count("\n"), page.read_text(), flags=re.M | re.S
+        )
+        wide += [
+            f"{page.relative_to(ROOT)}:{number}"
+            for number, line in enumerate(prose.split("\n"), 1)
+            if len(line) > 120 and not line.startswith("|")
+        ]
+    assert wide == []

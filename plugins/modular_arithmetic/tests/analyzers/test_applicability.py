@@ -38,6 +38,7 @@ NEEDS_PRODUCTS_OF_WEIGHTS = {
     "modular_arithmetic.head_ablation",
     "modular_arithmetic.phase_alignment",
     "modular_arithmetic.frequency_board",
+    "modular_arithmetic.gradient_spectrum",
 }
 Analyzed = tuple[dict[tuple[str, int, bool], Variant], AnalysisSummary]
 
