@@ -11,7 +11,7 @@ from mi_modular_arithmetic import composition
 from mi_modular_arithmetic.analyzers import ANALYZERS, at_neurons_alone
 from mi_modular_arithmetic.visualizations import VISUALIZATIONS
 
-# One code under two ids, for a family.json in some workspace names the older one.
+# One code under two ids: a family.json names either, so both stand.
 TRANSFORMER = "mi_modular_arithmetic.family:ModularTransformer"
 _MLPS = ("modular_arithmetic.one_hot_mlp", "modular_arithmetic.embedding_mlp")
 
