@@ -71,6 +71,20 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_links_into_a_page_meet_a_heading() -> None:
+    broken, seen = [], 0
+    for page in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("plugins/*/README.md")]:
+        for target, heading in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+            if "://" in target:
+                continue
+            seen += 1
+            there = re.findall(r"^#+ (.+)$", (page.parent / target if target else page).read_text(), re.M)
+            slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in there}
+            broken += [f"{page.relative_to(ROOT)}: {target}#{heading}"] if heading not in slugs else []
+    assert seen > 2
+    assert broken == []
+
+
 def test_lines_of_prose_are_at_most_120_wide() -> None:
     pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("plugins/*/README.md")]
     pages += [*ROOT.glob("examples/*/README.md")]
