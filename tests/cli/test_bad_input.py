@@ -34,7 +34,10 @@ def content(root: Path) -> dict[str, tuple[int, int]]:
         ),
         ("families validate sample_sum", "unknown family 'sample_sum': did you mean sample_sums?"),
         ("families new x --like sample_sum", "unknown family 'sample_sum': did you mean sample_sums?"),
-        ("variants sample_sum", "unknown family 'sample_sum': did you mean sample_sums?"),
+        (
+            "variants sample_sum",
+            "unknown family or variant 'sample_sum': did you mean sample_sums or sample_sums/n7_seed0?",
+        ),
         ("train sample_sum", "unknown family 'sample_sum': did you mean sample_sums?"),
         ("probes sample_sum", "unknown family 'sample_sum': did you mean sample_sums?"),
         ("probe show sample_sum full", "unknown family 'sample_sum': did you mean sample_sums?"),

@@ -83,7 +83,7 @@ def test_the_tutorial_as_printed(
 ) -> None:
     root = shutil.copytree(modular.running.site.workspace.root, tmp_path / "ws")
     monkeypatch.setenv("MI_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MI_LOAD_PLUGINS", "modular_arithmetic,fourier_library,energy")
+    monkeypatch.setenv("MI_LOAD_PLUGINS", "modular_arithmetic,fourier_library,geometry_library,energy")
     monkeypatch.setattr(sys, "dont_write_bytecode", sys.dont_write_bytecode)
     (file,) = write_files([PAGE], root)
 

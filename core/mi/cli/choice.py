@@ -21,7 +21,7 @@ where_option = click.option(
     "conditions",
     multiple=True,
     metavar="CONDITION",
-    help="Only variants with a parameter or fact such as prime=59,97, 'seed<5', state=trained (also "
+    help="Only variants with a parameter or fact such as d_model=64,128, 'seed<5', state=trained (also "
     "checkpoints, last_epoch, parent; =, !=, <, <=, >, >=); again for more, all of which must hold.",
 )
 

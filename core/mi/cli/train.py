@@ -34,7 +34,7 @@ BEGINS = {
     "axes",
     multiple=True,
     metavar="NAME=VALUES",
-    help="Train a variant for each value, several at once: prime=59,97 or seed=0:10 (without 10) or "
+    help="Train a variant for each value, several at once: d_model=64,128 or seed=0:10 (without 10) or "
     "seed=0:100:20; again for more parameters, which multiply.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="With --grid: trainings at once (default: cores).")

@@ -56,7 +56,7 @@ class Condition:
         match = _CONDITION.fullmatch(text)
         if match is None:
             raise ParameterError(
-                f"--where {text!r}: expected NAME OP VALUE, such as 'seed<5', prime=59,97 or state=trained"
+                f"--where {text!r}: expected NAME OP VALUE, such as 'seed<5', d_model=64,128 or state=trained"
             )
         return cls(text, *match.groups())
 
