@@ -38,6 +38,16 @@ def test_the_table_has_a_line_each(trained: Path) -> None:
         assert analyzer.scope in line
 
 
+def test_without_a_family_those_of_all_are_listed(trained: Path) -> None:
+    (trained / "model_families" / "broken").mkdir()
+    (trained / "model_families" / "broken" / "family.json").write_text("{")
+    whole, one = (run("-w", str(trained), "analyses", *words, "--json") for words in ((), (FAMILY,)))
+    assert (whole.code, one.code) == (0, 0)
+    assert json.loads(whole.out) == json.loads(one.out) != []
+    assert "broken" in whole.err
+    assert one.err == ""
+
+
 def test_an_unknown_family_is_one_sentence(trained: Path) -> None:
     ran = run("-w", str(trained), "analyses", "nosuch")
     assert ran.code == 2

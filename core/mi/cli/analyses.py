@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing
+from mi.cli.common import declared_families, json_option, open_workspace, print_listing
 
 if TYPE_CHECKING:
     from mi.domain.analyzer import Analyzer
@@ -17,19 +17,22 @@ COLUMNS = {"id": "analysis", "scope": "scope", "used": "used", "title": "title",
 
 
 @click.command()
-@click.argument("family")
+@click.argument("family", required=False)
 @json_option
 @click.pass_context
-def analyses(ctx: click.Context, family: str, as_json: bool) -> None:
-    """List the analyses that plugins offer to FAMILY.
+def analyses(ctx: click.Context, family: str | None, as_json: bool) -> None:
+    """List the analyses that plugins offer, to all families or to FAMILY.
 
     Scope: `checkpoint` (each fed by the one forward pass), `trajectory` (over a variant's epochs) or `family`
     (over its variants). Used: whether the family's family.json names it, so that `mi analyze` makes it.
     """
     workspace = open_workspace(ctx)
-    rows = rows_of(workspace, workspace.family(family))
+    families = [workspace.family(family)] if family is not None else list(declared_families(workspace))
+    rows = [row for one in families for row in rows_of(workspace, one)]
     shown = [{**row, "used": "yes" if row["used"] else ""} for row in rows]
-    print_listing(rows if as_json else shown, COLUMNS, as_json, f"no plugin offers {family} an analysis")
+    columns = COLUMNS if len(families) == 1 else {"family": "family"} | COLUMNS
+    empty = "no analyses: no plugin offers one to a family of this workspace"
+    print_listing(rows if as_json else shown, columns, as_json, empty)
 
 
 def rows_of(workspace: Workspace, family: Family) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from mi.domain.family import Family
     from mi.domain.workspace import Workspace
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
@@ -40,6 +41,17 @@ def open_workspace(ctx: click.Context) -> Workspace:
     # At the command's end, when the hooks that it asked have answered.
     ctx.call_on_close(lambda: LastLoad.read().remember(workspace.host.records))
     return workspace
+
+
+def declared_families(workspace: Workspace) -> Iterator[Family]:
+    """The workspace's families; one that is malformed is said on standard error and left out."""
+    from mi.domain.family import Family
+
+    for found in workspace.families().values():
+        if isinstance(found, Family):
+            yield found
+        else:
+            say(str(found))
 
 
 def say(line: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mi.cli.common import json_option, open_workspace, print_listing, split_setting
+from mi.cli.common import declared_families, json_option, open_workspace, print_listing, split_setting
 from mi.plural import counted
 
 if TYPE_CHECKING:
@@ -33,15 +33,10 @@ COLUMNS = {
 @click.pass_context
 def probes(ctx: click.Context, family: str | None, as_json: bool) -> None:
     """List saved probes, of all families or of FAMILY."""
-    from mi.domain.family import Family
-
     workspace = open_workspace(ctx)
-    families = [workspace.family(family)] if family is not None else list(workspace.families().values())
+    families = [workspace.family(family)] if family is not None else declared_families(workspace)
     rows: list[dict[str, Any]] = []
     for declared in families:
-        if not isinstance(declared, Family):
-            click.echo(f"mi: {declared}", err=True)
-            continue
         rows += [_listed(workspace, declared, name) for name in workspace.probe_names(declared)]
     columns = dict(COLUMNS) | ({"error": ""} if any(row["error"] for row in rows) else {})
     print_listing(rows, columns, as_json, "no probes: make one with `mi probe new`")
