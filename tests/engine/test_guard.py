@@ -90,7 +90,7 @@ def test_without_checksums_the_author_is_named_and_siblings_are_spared(
     """The way of an accelerator, on the CPU: ordinary tensors, no look at their memory."""
     plain = guard.as_bytes
     monkeypatch.setattr(guard, "as_bytes", lambda x: None if isinstance(x, torch.Tensor) else plain(x))
-    for module in ("capture", "readahead"):
+    for module in ("batches", "capture", "readahead"):
         monkeypatch.setattr(f"mi.engine.{module}.unrecorded", lambda device: torch.no_grad())
     tiny.ANALYZERS["tiny.energy"] = evolve(
         tiny.ANALYZERS["tiny.energy"], function=function, sites=(Site("hook_hidden", -1),), weights=True

@@ -11,7 +11,7 @@ from unbroken.net import Net, laid
 from unbroken.order import unflushed
 
 OWN = {
-    "activations kept beside what is packed": [".hooks.json"],  # what is kept asks the model for its hooks
+    "a first analysis": [".hooks.json"],  # which asks the model for its hooks; later ones know them
     "checkpoints added to what is packed": ["artifacts.zarr"],
     "a packing": ["artifacts.zarr.zip"],
 }
