@@ -120,6 +120,7 @@ class Loop:
             epoch=at.epoch,
             device=self.device,
             activations=activations,
+            globs=item.globs,
             weights=weights,
             artifacts={n.analyzer: self.tensors(done[n.analyzer]) for n in needs if n.at == "checkpoint"},
             reference={n.analyzer: self.tensors(first[n.analyzer]) for n in needs if n.at == "reference"},

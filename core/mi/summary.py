@@ -115,6 +115,6 @@ def _value(row: Any, fill: float | int | None) -> Any:
     if fill is not None and fill == fill:
         there &= values != fill
     kept = values[there].tolist()
-    if np.ndim(row):
-        return kept
+    if np.ndim(row):  # a list of whole numbers is stored as floats where its end is padded
+        return [int(x) for x in kept] if all(float(x).is_integer() for x in kept) else kept
     return kept[0] if kept else None

@@ -98,7 +98,10 @@ def test_a_results_folder_that_cannot_be_written_is_one_sentence(mi, workspace: 
         (["lines", "--epochs", "-3"], r"epochs is -3, expected a whole number of at least 0"),
         (["lines", "--checkpoints", "a:b"], r"epochs 'a:b': expected an epoch or START:STOP:STEP"),
         (["lines", "--states", "some"], r"states is 'some', expected 'all', 'every N' or 'last'"),
-        (["lines", "--device", "abacus"], r"device is 'abacus', which cannot be used here"),
+        (
+            ["lines", "--device", "abacus"],
+            r"device 'abacus' cannot be used: expected cpu, cuda, cuda:1, mps or xpu",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(

@@ -125,7 +125,7 @@ SLOW = (
     "--grid",
     "seed=0:3",
     "--set",
-    "pause=0.02",
+    "pause=0.1",
     "--epochs",
     "60",
     "--checkpoints",
@@ -237,7 +237,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_one_for_each(
 def test_the_end_of_the_command_leaves_variants_that_resume_to_the_bit(
     workspace: Workspace, start, declare, contents, alone, how: str
 ) -> None:
-    variants = [declare(seed=seed, pause=0.02) for seed in range(3)]
+    variants = [declare(seed=seed, pause=0.1) for seed in range(3)]
     paths = [VariantPaths(variant.folder) for variant in variants]
     process = start(*SLOW)
     _wait_until(process, lambda: paths[0].checkpoint(8).exists() and paths[1].checkpoint(4).exists())
@@ -254,7 +254,7 @@ def test_the_end_of_the_command_leaves_variants_that_resume_to_the_bit(
     _wait_until(None, lambda: not any(is_locked(p) for p in paths[:2]))
     assert not variants[2].exists
     assert read_record(paths[0]).status == "interrupted"  # not killed: its very epoch is saved
-    with pytest.raises(StoreError, match=r"2 of 3 variants exist: seed0_pause0\.02 \(interrupted at epoch"):
+    with pytest.raises(StoreError, match=r"2 of 3 variants exist: seed0_pause0\.1 \(interrupted at epoch"):
         train_many(variants, epochs=60)
     quick = declare(seed=0)
     shutil.copytree(variants[0].folder, quick.folder)

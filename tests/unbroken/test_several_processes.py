@@ -66,7 +66,7 @@ def test_of_several_analyzers_at_once_one_works_and_the_others_name_it(
     children = {
         server.start(order(root, ANALYZE, output=output, environment=SLOW)): output for output in outputs
     }
-    _until(paths.lock.exists)
+    _until(lambda: is_locked(paths))  # its file is there a moment before it is held
     seen = _read_meanwhile(paths, truth)
     ended = [server.wait(child).code for child in children]
     assert sorted(ended) == [0] + [2] * (MANY - 1)

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +28,10 @@ from mi.errors import StoreError
 from mi.store.layout import VariantPaths
 
 SCHEMA = 1
+RESTED = 1.0  # seconds since a record's last change after which it is kept in memory
+MOST_KEPT = 512  # records kept
+_KEPT: OrderedDict[Path, tuple[tuple[int, ...], dict[str, Any]]] = OrderedDict()
+_LOCK = Lock()
 
 
 @frozen
@@ -237,7 +244,33 @@ def _save(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    """A record's content; None where there is none: a writer has just merged or dropped it."""
+    """A record's content, not to be changed; None where there is none: a writer just merged or dropped it.
+
+    Every block of a long analysis asks for all records of what it needs, so those that have rested are kept.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+    state = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    with _LOCK:
+        kept = _KEPT.get(path)
+        if kept is not None and kept[0] == state:
+            _KEPT.move_to_end(path)
+            return kept[1]
+    data = _parse(path)
+    # What was changed within the clock's last tick could be changed once more and look the same.
+    if data is not None and 0 <= stat.st_ctime <= time.time() - RESTED:
+        with _LOCK:
+            _KEPT[path] = (state, data)
+            while len(_KEPT) > MOST_KEPT:
+                _KEPT.popitem(last=False)
+    return data
+
+
+def _parse(path: Path) -> dict[str, Any] | None:
     try:
         raw = path.read_bytes()
         body, mark, end = raw.rpartition(_SUM)

@@ -115,12 +115,11 @@ FREQUENCY_SETS = Analyzer(
     summary=("key_frequencies", "canonical_frequencies", "margin"),
     outputs={
         "key_frequencies": Output(
-            ("variant", "place"), dtype="int16", fill=-1, description="key frequencies, ascending"
+            ("variant", "place"), gaps=True, description="key frequencies, ascending; then nothing"
         ),
         "canonical_frequencies": Output(
             ("variant", "place"),
-            dtype="int16",
-            fill=-1,
+            gaps=True,
             description="the lexicographically least image of the set under k → uk over the units u of Z_n",
         ),
         "unit": Output(("variant",), dtype="int16", fill=-1, description="the unit that gives it"),
@@ -131,11 +130,12 @@ FREQUENCY_SETS = Analyzer(
         ),
         "matched_frequencies": Output(
             ("variant", "place"),
-            dtype="int16",
-            fill=-1,
+            gaps=True,
             description="the set's image that shares most with the anchor's own frequencies",
         ),
-        "matched_unit": Output(("variant",), dtype="int16", fill=-1, description="the unit that gives it"),
+        "matched_unit": Output(
+            ("variant",), dtype="int16", fill=-1, description="the unit that gives it; 0 for another period"
+        ),
         "overlap": Output(
             ("variant",),
             units="1",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mi.engine.family_data import FamilyData, FamilySubject
 
 PROGRESS, SPECTRUM = "modular_arithmetic.progress_measures", "modular_arithmetic.logit_spectrum"
-MISSING = -1
+NO_UNIT = 0
 
 
 def coordinates(subject: FamilySubject, *, anchor: str) -> dict[str, range]:
@@ -50,7 +50,7 @@ def _row(
     least, unit = canonical(key, n)
     first = anchor or next(other for other in data.variants if periods[other] == n)
     comparable = periods[first] == n
-    image, by = matched(key, keys[first], n) if comparable else ([], MISSING)
+    image, by = matched(key, keys[first], n) if comparable else ([], NO_UNIT)
     return {
         "key_frequencies": key,
         "canonical_frequencies": least,
@@ -67,5 +67,5 @@ def _key(data: FamilyData, name: str) -> list[int]:
     return [int(i) + 1 for i in np.flatnonzero(np.asarray(data.reference[PROGRESS][name]["key"]) == 1)]
 
 
-def _padded(values: list[int], length: int) -> list[int]:
-    return values + [MISSING] * (length - len(values))
+def _padded(values: list[int], length: int) -> list[float]:
+    return [*values, *[np.nan] * (length - len(values))]

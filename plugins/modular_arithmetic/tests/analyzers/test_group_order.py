@@ -26,17 +26,21 @@ def both(name: str, **options: Any) -> tuple[dict[str, np.ndarray], dict[str, np
     }
     multiplied = relabelled(added, MULTIPLICATION.elements)
     neurons = analyze("neuron_frequencies", added, activations(added, relu))
+    classes = analyze("class_geometry", added, activations(added, relu))
+    at_both = {"modular_arithmetic.class_geometry": {k: torch.as_tensor(v) for k, v in classes.items()}}
     reference = {
         "modular_arithmetic.logit_spectrum": {"fve": torch.linspace(0.1, 1, N // 2)},
         "modular_arithmetic.neuron_frequencies": {k: torch.as_tensor(v) for k, v in neurons.items()},
+        **at_both,
     }
     return (
-        analyze(name, added, activations(added, relu), reference=reference, **options),
+        analyze(name, added, activations(added, relu), reference=reference, artifacts=at_both, **options),
         analyze(
             name,
             multiplied,
             activations(multiplied, relu, MULTIPLICATION.elements),
             reference=reference,
+            artifacts=at_both,
             group=MULTIPLICATION,
             **options,
         ),
