@@ -23,6 +23,8 @@ from mi.engine.batches import keep
 from mi.engine.bench import Bench
 from mi.engine.capture import Resident
 from mi.engine.data import CheckpointData, TrajectoryData
+from mi.engine.differentiate import Differentiator
+from mi.engine.gradients import Gradients
 from mi.engine.item import Item
 from mi.engine.model import Model
 from mi.engine.resolve import set_up
@@ -57,6 +59,7 @@ class Loop:
         checkpoints = list_checkpoints(VariantPaths(bench.variant.folder))
         self.order = [checkpoints[-1], *checkpoints[:-1]]  # the reference first
         self.resident = Resident(bench.variant.code, self.model, device, "float32")
+        self.differentiator = Differentiator(bench.variant.code, bench.probe, device, "float32")
         epochs = tuple(c.epoch for c in checkpoints)
         self.wanted = wanted_epochs(bench, epochs, epochs[-1], by_name=False)  # some run at few checkpoints
         self.passes = 0
@@ -126,23 +129,39 @@ class Loop:
             reference={n.analyzer: self.tensors(first[n.analyzer]) for n in needs if n.at == "reference"},
             derive=derive,
             model=Model(self.resident, weights) if item.analyzer.model else None,
+            differentiate=lambda rows: self.gradients(item, weights, rows),
         )
         with self.spent(item.id), torch.no_grad():
             return dict(item.function(data, **item.options))
+
+    def gradients(self, item: Item, weights: Mapping[str, torch.Tensor], rows: str) -> Gradients:
+        """What the analyzer declares over these rows, from passes of its own."""
+        need = item.gradients[rows]
+        loss, by_weight, by_site = None, {}, {}
+        if need.weights:
+            loss, by_weight = self.differentiator.by_weights(weights, rows)
+        if need.sites:
+            loss, by_site = self.differentiator.by_sites(self.resident, need.sites, rows)
+        return Gradients(loss=loss, weights=by_weight, activations=by_site, globs=item.globs)
 
     def tensors(self, results: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         return {name: torch.as_tensor(value, device=self.device) for name, value in results.items()}
 
     def span(self, item: Item, read: Mapping[str, Mapping[int, Mapping[str, np.ndarray]]]) -> dict[str, Any]:
         """A trajectory analyzer's results, from the arrays of all epochs."""
-        epochs = tuple(c.epoch for c in sorted(self.order) if all(c.epoch in held for held in read.values()))
-        data = {
-            need.analyzer: self.dataset(need.analyzer, epochs, read[need.analyzer])
-            for need in item.analyzer.artifacts
-        }
-        subject = evolve(self.bench.subject, epochs=epochs)
+        needs = item.analyzer.artifacts
+        over = {need.analyzer: read[need.analyzer] for need in needs if need.at == "all"}
+        order = [c for c in sorted(self.order) if all(c.epoch in held for held in over.values())]
+        epochs = tuple(c.epoch for c in order)
+        last = self.order[0].epoch
+        data = TrajectoryData(
+            subject=evolve(self.bench.subject, epochs=epochs),
+            artifacts={id: self.dataset(id, epochs, held) for id, held in over.items()},
+            reference={n.analyzer: read[n.analyzer][last] for n in needs if n.at == "reference"},
+            checkpoints=lambda: ((c.epoch, load_tensors(c.path)) for c in order),
+        )
         with self.spent(item.id):
-            return dict(item.function(TrajectoryData(subject=subject, artifacts=data), **item.options))
+            return dict(item.function(data, **item.options))
 
     def dataset(
         self, id: str, epochs: Sequence[int], read: Mapping[int, Mapping[str, np.ndarray]]
