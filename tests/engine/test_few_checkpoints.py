@@ -118,7 +118,8 @@ def test_a_cost_is_a_function_of_sizes_and_options(make: Any, tiny: Any) -> None
     item = bench.items["tiny.means"]
     assert declared_cost(bench, item) == 11 * 6
     assert sizes_of(bench, item, 4) == {
-        "size": 11, "hidden": 6, "seed": 0, "unit": 6, "klass": 11, "x": 11, "row": 11, "epoch": 4
+        "size": 11, "hidden": 6, "seed": 0, "unit": 6, "klass": 11, "x": 11, "row": 11,
+        "epoch": 4, "numbers": 134,
     }  # fmt: skip
     bench = priced(make, tiny, "tiny.norms", lambda n: n["matrix"])
     assert declared_cost(bench, bench.items["tiny.norms"]) == 3
