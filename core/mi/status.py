@@ -31,6 +31,24 @@ def variant_row(variant: Variant) -> dict[str, Any]:
     }
 
 
+def listed_row(variant: Variant) -> dict[str, Any]:
+    """As :func:`variant_row`; a variant that cannot be read is ``damaged``, and ``error`` says why."""
+    try:
+        return variant_row(variant)
+    except MiError as error:
+        return {
+            "id": variant.id,
+            "family": variant.family.name,
+            "name": variant.name,
+            "state": "damaged",
+            "parent": variant.parent or None,
+            "parameters": dict(variant.parameters),
+            "checkpoints": 0,
+            "last_epoch": None,
+            "error": str(error),
+        }
+
+
 def state_of(variant: Variant) -> str:
     """The state of its training, or ``analyzed`` when it is trained and nothing is left to analyze.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mi.errors import MiError
 from mi.outcome import Outcome, Thresholds, classify
-from mi.status import state_of
+from mi.status import listed_row
 from mi.store.artifacts import ArtifactReader
 from mi.store.layout import VariantPaths
 from mi.store.losses import read_losses
@@ -48,24 +48,13 @@ def summary_rows(
 
 
 def _row(variant: Variant, thresholds: Thresholds | None) -> dict[str, Any]:
-    error = ""
+    row, paths = listed_row(variant), VariantPaths(variant.folder)
+    losses: Mapping[str, Any] = {"epoch": np.empty(0, dtype=np.int64)}
     try:
-        state = state_of(variant)
-        losses: Mapping[str, Any] = (
-            read_losses(VariantPaths(variant.folder)) if VariantPaths(variant.folder).losses.exists() else {}
-        )
+        losses = read_losses(paths) if paths.losses.exists() else losses
     except MiError as problem:
-        state, losses, error = "damaged", {}, str(problem)
-    found = classify(losses or {"epoch": np.empty(0, dtype=np.int64)}, thresholds)
-    return {
-        "id": variant.id,
-        "family": variant.family.name,
-        "name": variant.name,
-        "state": state,
-        "parameters": dict(variant.parameters),
-        **_outcome(found),
-        "error": error,
-    }
+        row |= {"state": "damaged", "error": row["error"] or str(problem)}
+    return row | _outcome(classify(losses, thresholds))
 
 
 def _outcome(found: Outcome) -> dict[str, Any]:

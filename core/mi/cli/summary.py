@@ -19,7 +19,7 @@ EPOCHS = {
     "turn_epoch": "turn",
     "grokked_epoch": "grokked",
 }
-_HEAD = ("id", "family", "name", "state")
+_HEAD = ("id", "family", "name", "state", "parent", "checkpoints", "last_epoch")
 _OWN = (*_HEAD, "parameters", "outcome", "reasons", *EPOCHS, "rebound", "final", "epochs", "error")
 
 

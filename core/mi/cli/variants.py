@@ -35,10 +35,11 @@ def variants(ctx: click.Context, names: tuple[str, ...], conditions: tuple[str, 
     `trained`, `analyzed`, or `stale`: analyzed, and what it was made from has changed since.
     """
     from mi.domain.select import where
+    from mi.status import listed_row
 
     workspace = open_workspace(ctx)
     found, unreadable = _found(workspace, names)
-    table = {one.id: _row(one) for one in found}
+    table = {one.id: listed_row(one) for one in found}
     if conditions:
         found = where(found, conditions, lambda one: table[one.id])
     rows: list[dict[str, Any]] = []
@@ -83,16 +84,3 @@ def _found(workspace: Workspace, names: tuple[str, ...]) -> tuple[list[Variant],
             raise unknown("family or variant", name, known)
         found |= {one.id: one for one in named(pool, [name])}
     return list(found.values()), unreadable
-
-
-def _row(variant: Any) -> dict[str, Any]:
-    from mi.errors import MiError
-    from mi.status import variant_row
-
-    try:
-        return variant_row(variant)
-    except MiError as error:
-        row = {"id": variant.id, "family": variant.family.name, "name": variant.name, "state": "damaged"}
-        row |= {"parent": variant.parent or None}
-        row |= {"parameters": dict(variant.parameters), "checkpoints": 0, "last_epoch": None}
-        return row | {"error": str(error)}

@@ -204,7 +204,7 @@ class Commits:
                 stat = os.stat(f"{folder}/{name}")
             except FileNotFoundError:
                 continue
-            out.append((name, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            out.append((name, *_state(stat)))
         return tuple(out)
 
     def _write(
@@ -243,6 +243,11 @@ def _save(path: Path, data: Mapping[str, Any]) -> None:
     write_atomic(path, b'%b%b%08x"\n}\n' % (body, _SUM, zlib.crc32(body)))
 
 
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    """Differs whenever a file was written in between, unless within one tick of the clock."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 def _load(path: Path) -> dict[str, Any] | None:
     """A record's content, not to be changed; None where there is none: a writer just merged or dropped it.
 
@@ -254,7 +259,7 @@ def _load(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
-    state = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    state = _state(stat)
     with _LOCK:
         kept = _KEPT.get(path)
         if kept is not None and kept[0] == state:

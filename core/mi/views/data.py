@@ -133,7 +133,6 @@ class DataSource:
     reader: ArtifactReader
     _opened: dict[tuple[str, str], xr.Dataset] = field(factory=dict)
     _lock: threading.Lock = field(factory=threading.Lock)
-    _phases: tuple[Any, tuple[Phase, ...]] | None = None
 
     @classmethod
     def of(
@@ -212,17 +211,13 @@ class DataSource:
             token=token,
         )
 
+    @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases of the variant's training; none where its loss history does not tell."""
-        paths = VariantPaths(self.variant.folder)
-        now = signature(paths.losses)
-        if self._phases is None or self._phases[0] != now:
-            try:
-                found = classify(read_losses(paths)).phases
-            except MiError:  # a panel that reads losses says what is wrong with them
-                found = ()
-            self._phases = (now, found)
-        return self._phases[1]
+        try:
+            return classify(read_losses(VariantPaths(self.variant.folder))).phases
+        except MiError:  # a panel that reads losses says what is wrong with them
+            return ()
 
     def nonfinite(self, visualization: Visualization) -> list[int | None]:
         """Framed epochs at which something that ``visualization`` reads is not finite, sorted.

@@ -152,7 +152,7 @@ class CardMaker:
             x_epochs=self.x_epochs,
             colors=self.colors,
             width=panel.width,
-            phases=self.source.phases(),
+            phases=self.source.phases,
         )
         root = resolve(visualization.figure or DEFAULT_FIGURE)(sources, context, options)
         _check_figure(visualization, root)

@@ -11,6 +11,18 @@ from mi.domain.values import Option
 PACKAGE = "mi_modular_arithmetic.analyzers"
 PAIRS = ("a", "b")
 
+
+def key_options(one: str, many: str) -> dict[str, Option]:
+    """What decides which of the frequencies, or of their like, are key."""
+    return {
+        name: Option(type="float", default=default, minimum=0, maximum=1, description=description)
+        for name, default, description in (
+            ("reach", 0.95, f"key {many} together explain this share of what all {many} explain"),
+            ("floor", 0.01, f"each key {one} explains at least this share of it"),
+        )
+    }
+
+
 CENTRED_LOGITS = Derived(
     id="modular_arithmetic.centred_logits",
     version=1,
@@ -71,22 +83,7 @@ PROGRESS_MEASURES = Analyzer(
     probe=ProbeNeed(axes=PAIRS, complete=True, masks=("train", "test"), labels=True),
     artifacts=(ArtifactNeed(LOGIT_SPECTRUM.id, at="reference"),),
     derived=(CENTRED_LOGITS, CLASS_MEANS, NEURON_FRACTIONS),
-    options={
-        "reach": Option(
-            type="float",
-            default=0.95,
-            minimum=0,
-            maximum=1,
-            description="key frequencies together explain this share of what all frequencies explain",
-        ),
-        "floor": Option(
-            type="float",
-            default=0.01,
-            minimum=0,
-            maximum=1,
-            description="each key frequency explains at least this share of it",
-        ),
-    },
+    options=key_options("frequency", "frequencies"),
     outputs={
         "key": Output(
             ("freq",),

@@ -8,6 +8,7 @@ from mi.domain.output import Output
 from mi.domain.site import Site
 from mi.domain.values import Option
 from mi.domain.visualization import Field, Visualization
+from mi_modular_arithmetic.analyzers.declare_answers import key_options
 
 PACKAGE = "mi_modular_arithmetic.composition"
 SIDES = ("left", "right")
@@ -110,22 +111,7 @@ IRREP_PROGRESS = Analyzer(
     context=("degree",),
     artifacts=(ArtifactNeed(IRREP_LOGITS.id, at="reference"),),
     derived=(LOGITS_AND_MEANS,),
-    options={
-        "reach": Option(
-            type="float",
-            default=0.95,
-            minimum=0,
-            maximum=1,
-            description="key irreps together explain this share of what all irreps explain",
-        ),
-        "floor": Option(
-            type="float",
-            default=0.01,
-            minimum=0,
-            maximum=1,
-            description="each key irrep explains at least this share of it",
-        ),
-    },
+    options=key_options("irrep", "irreps"),
     outputs={
         "key": Output(
             ("irrep",),

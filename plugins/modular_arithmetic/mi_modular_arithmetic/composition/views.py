@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_modular_arithmetic.visualizations.parts import name_rows
+from mi_modular_arithmetic.visualizations.parts import draw_four_losses, four_losses, name_rows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,26 +41,12 @@ def shares(data: Mapping[str, xr.Dataset], of: str) -> xr.DataArray:
 
 def measures_static(data: ViewData, options: Options) -> dict[str, Any]:
     """``measures``: train, test, restricted and excluded loss at each checkpoint, in nats."""
-    artifacts, losses = data.artifacts[PROGRESS], data.losses
-    assert losses is not None, "declared by the visualization"
-    at = losses.reindex(epoch=artifacts["epoch"].values)  # a loss that was not recorded is missing
-    return {
-        "measures": {
-            "epoch": artifacts["epoch"].values,
-            "train": at["train_loss"].values,
-            "test": at["test_loss"].values,
-            "restricted": artifacts["restricted_loss_test"].values,
-            "excluded": artifacts["excluded_loss_key"].values,
-        }
-    }
+    return {"measures": four_losses(data, PROGRESS)}
 
 
 def measures_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     """Four losses on a log axis."""
-    from mi.views.recipes import epoch_lines
-
-    dashes = {"restricted": "dashed", "excluded": "dashed"}
-    return epoch_lines(sources, context, "measures", MEASURES, y="loss (nats)", dashes=dashes)
+    return draw_four_losses(sources, context, "measures", MEASURES)
 
 
 def spectrum_frame(data: ViewData, epoch: int, options: Options) -> dict[str, Any]:

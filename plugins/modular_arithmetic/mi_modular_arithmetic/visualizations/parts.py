@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mi.views.context import FigureContext
     from mi.views.data import ViewData
 
 PROGRESS = "modular_arithmetic.progress_measures"
@@ -27,6 +28,33 @@ def key_frequencies(progress: xr.Dataset) -> list[int]:
     """The key frequencies of the reference checkpoint."""
     key = progress["key"].values[-1] == 1  # (p//2,), the same at every epoch
     return [int(k) for k in progress["freq"].values[key]]
+
+
+def four_losses(data: ViewData, progress: str) -> dict[str, np.ndarray]:
+    """Columns ``epoch``, ``train``, ``test``, ``restricted``, ``excluded`` at each checkpoint, in nats.
+
+    Args:
+        data: with the loss history.
+        progress: id of the analyzer of the restricted and excluded losses.
+    """
+    artifacts, losses = data.artifacts[progress], data.losses
+    assert losses is not None, "declared by the visualization"
+    at = losses.reindex(epoch=artifacts["epoch"].values)  # a loss that was not recorded is missing
+    return {
+        "epoch": artifacts["epoch"].values,
+        "train": at["train_loss"].values,
+        "test": at["test_loss"].values,
+        "restricted": artifacts["restricted_loss_test"].values,
+        "excluded": artifacts["excluded_loss_key"].values,
+    }
+
+
+def draw_four_losses(sources: Any, context: FigureContext, field: str, labels: Mapping[str, str]) -> Any:
+    """They over epochs, restricted and excluded dashed; ``labels`` by column."""
+    from mi.views.recipes import epoch_lines
+
+    dashes = {"restricted": "dashed", "excluded": "dashed"}
+    return epoch_lines(sources, context, field, labels, y="loss (nats)", dashes=dashes)
 
 
 def over_epochs(data: ViewData, analyzer: str, output: str, dim: str) -> np.ndarray:

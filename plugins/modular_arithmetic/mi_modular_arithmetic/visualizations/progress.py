@@ -10,7 +10,9 @@ import numpy as np
 from mi_modular_arithmetic.visualizations.parts import (
     PROGRESS,
     SPECTRUM,
+    draw_four_losses,
     epochs_of,
+    four_losses,
     key_frequencies,
     over_epochs,
 )
@@ -32,32 +34,12 @@ SPARSITY = {"embedding": "embedding", "neurons": "neurons"}
 
 def measures_static(data: ViewData, options: Options) -> dict[str, Any]:
     """``measures``: train, test, restricted and excluded loss at each checkpoint, in nats."""
-    artifacts, losses = data.artifacts[PROGRESS], data.losses
-    assert losses is not None, "declared by the visualization"
-    at = losses.reindex(epoch=artifacts["epoch"].values)  # a loss that was not recorded is missing
-    return {
-        "measures": {
-            "epoch": artifacts["epoch"].values,
-            "train": at["train_loss"].values,
-            "test": at["test_loss"].values,
-            "restricted": artifacts["restricted_loss_test"].values,
-            "excluded": artifacts["excluded_loss_key"].values,
-        }
-    }
+    return {"measures": four_losses(data, PROGRESS)}
 
 
 def measures_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     """Four losses on a log axis."""
-    from mi.views.recipes import epoch_lines
-
-    return epoch_lines(
-        sources,
-        context,
-        "measures",
-        MEASURES,
-        y="loss (nats)",
-        dashes={"restricted": "dashed", "excluded": "dashed"},
-    )
+    return draw_four_losses(sources, context, "measures", MEASURES)
 
 
 def strength_static(data: ViewData, options: Options) -> dict[str, Any]:
