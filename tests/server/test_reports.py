@@ -192,3 +192,14 @@ def test_pages_are_limited_and_left_ones_make_room(tmp_path: Path, monkeypatch: 
         shutil.rmtree(folder / "results" / FAMILY)
         assert site.get(N7).status == 404
         assert site.get("/").status == 200
+
+
+def test_the_command_names_analyses_that_run_only_when_they_are_named(modular: Served) -> None:
+    workspace = modular.running.site.workspace
+    variant = workspace.variants()[0]
+    used = {use.id for use in variant.family.analyzers}
+    named = ["geometry_library.sharpness", "geometry_library.top_curvature"]
+    assert used.isdisjoint(named)
+    answer = modular.get(f"/report?variant={variant.name}&report=dynamics")
+    assert "2 of 8 panels wait for their analyses" in answer.body
+    assert f"<code>mi analyze {variant.name} --analyzers {','.join(named)}</code>" in answer.body

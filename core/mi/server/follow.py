@@ -76,8 +76,11 @@ def _absent(page: ReportPage) -> dict[str, Any] | None:
     missing = [card for card in page.cards if card.state == MISSING]
     if len(missing) < 2:
         return None
-    words = ["mi", "analyze", page.variant.name]
-    if page.probe_name != page.variant.family.default_probe:
+    words, family = ["mi", "analyze", page.variant.name], page.variant.family
+    wanted = list(dict.fromkeys(id for card in missing for id in card.absent))
+    if not {use.id for use in family.analyzers}.issuperset(wanted):  # those run only when they are named
+        words += ["--analyzers", ",".join(wanted)]
+    if page.probe_name != family.default_probe:
         words += ["--probe", page.probe_name]
     command = shlex.join(words) if len(page.epochs) else missing[0].command
     return {"count": len(missing), "total": len(page.cards), "command": command}

@@ -17,7 +17,7 @@ LEVELS = 255  # codes 0-254; 255 means missing
 MISSING = "#ffffff00"  # transparent: the hatched background shows
 NAN_COLOR = "#9aa0a6"
 # After Okabe & Ito, safe for common kinds of colour blindness; at least 3:1 on light and dark cards.
-NAMED = ("#0072b2", "#d55e00", "#009e73", "#c06c9c", "#ad8200", "#1b94a6", "#7f7f7f", "#9b59b6")
+NAMED = ("#0072b2", "#d55e00", "#009e73", "#c06c9c", "#ad8200", "#7f7f7f", "#9b59b6", "#1b94a6")
 _TWILIGHT = (
     *("#e2d9e2", "#9ebbc9", "#6276ba", "#5e42a5", "#2f1436"),
     *("#821e51", "#b25a52", "#cca390", "#e2d9e2"),

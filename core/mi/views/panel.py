@@ -44,6 +44,7 @@ class Card:
         sentence: why there is no figure, or what is missing of it; empty when nothing is.
         flagged: that values are not finite, and where; part of the sentence.
         command: what mends it, for a terminal; may be empty.
+        absent: analyzers whose artifacts it waits for.
         provenance: what the figure was made from.
         details: traceback of what the plugin raised, for a terminal and never for a page.
         root: the figure; None unless ``ok``.
@@ -62,6 +63,7 @@ class Card:
     sentence: str = ""
     flagged: str = ""
     command: str = ""
+    absent: tuple[str, ...] = ()
     provenance: tuple[str, ...] = ()
     details: str = ""
     root: LayoutDOM | None = None
@@ -137,6 +139,7 @@ class CardMaker:
         data = self.source.data(visualization)
         if isinstance(data, MissingArtifacts):
             card.state, card.sentence, card.command = MISSING, data.sentence, data.command
+            card.absent = data.analyzers
             return
         # Each host has frames of its own: a plugin may have been edited and loaded anew under the same id.
         token = self.source.variant.workspace.host.token

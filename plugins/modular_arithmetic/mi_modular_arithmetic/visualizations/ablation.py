@@ -45,7 +45,7 @@ def map_figure(sources: Any, context: FigureContext, options: Options) -> Any:
         sources,
         context,
         "change",
-        y=f"frequency k taken out of {PLACES[options['place']]}",
+        y=f"k out of {PLACES[options['place']]}",
         epochs=epochs_of(context.data, FREQUENCIES),
         title=f"{MEASURES[options['measure']]}, {options['pairs']} pairs",
     )

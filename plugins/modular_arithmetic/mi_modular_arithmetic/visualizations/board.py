@@ -23,7 +23,7 @@ STATIONS = {
     "logits": "logits",
 }
 OTHERS = "all others"
-HEIGHT = 150
+HEIGHT = 170
 
 
 def board_static(data: ViewData, options: Options) -> dict[str, Any]:
@@ -42,7 +42,9 @@ def board_static(data: ViewData, options: Options) -> dict[str, Any]:
 def board_figure(sources: Any, context: FigureContext, options: Options) -> Any:
     """A strip of lines a station, one under the other, with one colour a frequency."""
     from bokeh.layouts import column
+    from bokeh.models import Title
 
+    from mi.views import theme
     from mi.views.recipes import epoch_lines
 
     artifacts = context.data.artifacts[BOARD]
@@ -62,7 +64,9 @@ def board_figure(sources: Any, context: FigureContext, options: Options) -> Any:
         )
         plot.height = HEIGHT + (60 if not strips else 0)
         plot.y_range.start, plot.y_range.end = 0.0, 1.0
-        plot.yaxis.axis_label = STATIONS[station]
+        # Along the axis a station's name would be longer than its strip.
+        plot.add_layout(Title(text=STATIONS[station], align="left"), "above")
+        theme.apply_title(plot.above[-1])
         if strips:
             for legend in plot.legend:
                 legend.visible = False

@@ -33,8 +33,8 @@ CENTROIDS = Visualization(
     title="Centroids of the classes",
     description="Where the classes of answers lie at a site of '=', in two principal components. Colours run "
     "round with k times the class: where frequency k is used, two components show one ring in the order of "
-    "the colours. Basis *projected* keeps the last checkpoint's axes, and shows nothing that lies across "
-    "them; *aligned* shows each checkpoint's own components, in the last one's order, signs and, where "
+    "the colours. Basis projected keeps the last checkpoint's axes, and shows nothing that lies across "
+    "them; aligned shows each checkpoint's own components, in the last one's order, signs and, where "
     "variances are within a quarter of one another, directions.",
     reads=(CLASS_POSITIONS.id,),
     fields={
